@@ -1,0 +1,46 @@
+# Two commands are the whole set-up: `make demo` and `make test`. They need Python >= 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test check bench golden slow lock clean
+
+demo: $(READY)
+	$(BIN)/harness run ultrasound-nerve-segmentation --sample
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 -m "not slow and not gpu"
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow --durations 15
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run_lengths
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.predict_memory
+
+# rewrites the recorded loss curves: only for a change that means to move them
+golden: $(READY)
+	$(BIN)/python -m pytest tests/test_golden.py --rewrite-golden
+
+lock: $(READY)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --extra dev --upgrade pyproject.toml -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep -oE '^uv==[0-9.]+' requirements.lock)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""Measurements with ratios side by side; nothing here is a test."""

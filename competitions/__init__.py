@@ -1,0 +1,1 @@
+"""One file per competition; the file name is the registration."""

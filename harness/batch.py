@@ -1,0 +1,35 @@
+"""One batch, whatever the competition: inputs by name, a target, and which rows they are.
+
+B rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model is fed.
+
+    Attributes:
+        inputs: input column -> tensor [B, ...]; pictures are uint8 [B, C, H, W].
+        target: [B, ...] as the task encodes it, or None when predicting.
+        rows: int64 [B], positions in the rows table.
+    """
+
+    inputs: dict[str, torch.Tensor]
+    target: torch.Tensor | None
+    rows: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on `device`; copies from pinned memory do not wait."""
+        return Batch(
+            inputs={name: tensor.to(device, non_blocking=True) for name, tensor in self.inputs.items()},
+            target=None if self.target is None else self.target.to(device, non_blocking=True),
+            rows=self.rows,
+        )

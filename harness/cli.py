@@ -1,0 +1,247 @@
+"""The command line: parses, calls, prints. Results on stdout, progress and words on stderr; heavy imports inside.
+
+Exit codes: 0 done, 1 a bug (traceback), 2 the user's mistake (one line), 3 stopped with work left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import __version__, display, registry
+from harness.errors import ConfigError, HarnessError
+
+Command = Callable[..., Any]
+
+
+def options(*names: str) -> Callable[[Command], Command]:
+    """Adds options that several commands share, each defined once."""
+    shared: dict[str, Callable[[Command], Command]] = {
+        "data": click.option(
+            "--data", type=click.Path(), help="Data folder or zip; else the usual places are searched."
+        ),
+        "sample": click.option("--sample", is_flag=True, help="Draw the adapter's small stand-in data and use it."),
+        "cache": click.option(
+            "--cache",
+            type=click.Path(path_type=Path),
+            help="Root of all derived files [HARNESS_CACHE, or the user's cache].",
+        ),
+        "preset": click.option(
+            "--preset",
+            type=click.Choice(["quick", "standard", "best"]),
+            help="Size, epochs and encoder [standard; quick with --sample].",
+        ),
+        "set": click.option(
+            "-o", "settings", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.rate=3e-3."
+        ),
+        "folds": click.option("--folds", type=int, help="Number of folds; fails when there are fewer groups."),
+        "seed": click.option("--seed", type=int, help="Of folds, weights, order and augmentation [0]."),
+        "json": click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
+    }
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            command = shared[name](command)
+        return command
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def cli() -> None:
+    """From a competition's data folder to honest k-fold scores and a validated submission file."""
+
+
+@cli.command("list")
+@options("json")
+def list_command(as_json: bool) -> None:
+    """All competitions: task, metric, whether data is found, best run."""
+    rows = [display.overview(name) for name in registry.names()]
+    click.echo(json.dumps({"schema": 1, "competitions": rows}) if as_json else display.listing(rows))
+
+
+@cli.command()
+@click.argument("name")
+@options("data", "sample", "cache", "preset", "set", "json")
+def check(name: str, as_json: bool, **given: Any) -> None:
+    """Read the data aloud: three rows, one batch through the model, one CSV row, counts."""
+    competition = registry.load(name)
+    config = _config(competition, **given)
+    from harness.pipeline import check as checking
+    from harness.pipeline.preparation import data_root
+
+    world = _world(given["cache"], say=(lambda text: click.echo(text, err=as_json)))
+    root = data_root(
+        competition, data=_path(given["data"]), sample=given["sample"], sample_rows=60, seed=0, world=world
+    )
+    counts = checking.check(competition, config, root, world)
+    if as_json:
+        click.echo(json.dumps({"schema": 1, **counts}))
+
+
+@cli.command()
+@click.argument("name")
+@options("data", "sample")
+@click.option("--sample-rows", type=int, default=60, show_default=True, help="Training rows of the sample, about.")
+@options("folds")
+@click.option("--only-folds", metavar="K,K", help="Train only these folds, e.g. 0,2.")
+@click.option("--epochs", type=float, help="Total epochs, shared over the stages in proportion.")
+@options("preset", "set")
+@click.option("--holdout", type=float, help="Share of the groups kept out of everything and scored once.")
+@click.option("--split", type=click.Choice(["folds", "published"]), help="One published fold instead of folds.")
+@click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), help="Number format [auto].")
+@click.option("--weights", metavar="auto|scratch|PATH", help="Pretrained encoder weights [auto].")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@options("seed")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder itself [submissions/NAME/<time>-<id>].")
+@options("cache", "json")
+def run(name: str, device: str, only_folds: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
+    """Train all folds, score them honestly, write a validated submission."""
+    competition = registry.load(name)
+    config = _config(competition, **given)
+    from harness import pipeline
+
+    request = pipeline.Request(
+        data=None if given["data"] is None else str(Path(given["data"]).absolute()),
+        sample=given["sample"],
+        sample_rows=given["sample_rows"],
+        only_folds=_numbers(only_folds),
+        device=device,
+    )
+    with display.bars() as progress:
+        result = pipeline.run(competition, config, request, out=out, world=_world(given["cache"], progress=progress))
+    click.echo(json.dumps(result) if as_json else display.summary(result))
+
+
+@cli.command()
+@click.argument("run")
+@options("data", "sample", "cache", "json")
+def resume(run: str, data: str | None, sample: bool, cache: Path | None, as_json: bool) -> None:
+    """Go on with a run (a folder or an id) where it stopped."""
+    from harness import pipeline, runs
+
+    with display.bars() as progress:
+        result = pipeline.resume(runs.find(run), data=data, sample=sample, world=_world(cache, progress=progress))
+    click.echo(json.dumps(result) if as_json else display.summary(result))
+
+
+@cli.command()
+@click.argument("run")
+@options("data", "sample", "cache", "json")
+def predict(run: str, data: str | None, sample: bool, cache: Path | None, as_json: bool) -> None:
+    """Write submission.csv of a finished run again, from its weights, for its own or other data."""
+    from harness import pipeline, runs
+
+    with display.bars() as progress:
+        path = pipeline.predict(runs.find(run), data=data, sample=sample, world=_world(cache, progress=progress))
+    click.echo(json.dumps({"schema": 1, "submission": str(path)}) if as_json else str(path))
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("csv_file", metavar="CSV", type=click.Path(path_type=Path))
+@options("data", "sample", "cache", "json")
+def validate(name: str, csv_file: Path, data: str | None, sample: bool, cache: Path | None, as_json: bool) -> None:
+    """Say whether a grader would take the file; every problem with row, column and fix."""
+    competition = registry.load(name)
+    from harness.pipeline import inspect
+
+    found = inspect.validate(competition, csv_file, data=_path(data), sample=sample, world=_world(cache))
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+    else:
+        click.echo("\n".join([problem.line() for problem in found.errors] or [f"valid: {found.rows} rows"]))
+    if not found.valid:
+        sys.exit(2)
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("csv_file", metavar="CSV", type=click.Path(path_type=Path))
+@click.option("--answers", type=click.Path(path_type=Path), required=True, help="answers.csv of a run.")
+@options("json")
+def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
+    """Score a submission against answers with the competition's metric."""
+    competition = registry.load(name)
+    from harness.submission import grader
+
+    result = grader.grade(
+        csv_file, answers, submission=competition.submission, metric=competition.metric, secondary=competition.secondary
+    )
+    click.echo(json.dumps(result) if as_json else f"{result['metric']}: {result['value']:.6f} ({result['rows']} rows)")
+
+
+def _config(competition: Any, **given: Any) -> Any:
+    """Adapter defaults < preset < -o < named flags."""
+    from dataclasses import replace
+
+    from harness.config import override, with_epochs
+    from harness.presets import PRESETS
+
+    preset = given.get("preset") or ("quick" if given.get("sample") else "standard")
+    config = competition.presets.get(preset, PRESETS[preset])(competition.defaults)
+    config = override(config, given.get("settings", ()))
+    data = {key: given[key] for key in ("folds", "holdout", "split") if given.get(key) is not None}
+    config = replace(config, data=replace(config.data, **data)) if data else config
+    direct = {key: given[key] for key in ("precision", "weights", "seed") if given.get(key) is not None}
+    config = replace(config, **direct)
+    return with_epochs(config, given["epochs"]) if given.get("epochs") is not None else config
+
+
+def _world(cache: Path | None, **outside: Any) -> Any:
+    from harness.pipeline.preparation import World
+
+    outside.setdefault("say", lambda text: click.echo(text, err=True))
+    return World(cache=cache_root(cache), **outside)
+
+
+def cache_root(named: Path | None) -> Path:
+    """--cache, else HARNESS_CACHE, else the user's cache folder."""
+    if named is not None:
+        return named.absolute()
+    if os.environ.get("HARNESS_CACHE"):
+        return Path(os.environ["HARNESS_CACHE"]).absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("harness"))
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _numbers(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(",")) if text else ()
+    except ValueError as error:
+        raise ConfigError(f"--only-folds {text}", fix="give numbers such as 0,2") from error
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script: a user's mistake is one line and exit code 2, a bug a traceback and 1."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli.main(words, standalone_mode=False)
+    except HarnessError as error:
+        click.echo(f"error: {error}", err=True)
+        _error_json(words, str(error).removesuffix(f"; {error.fix}"), error.fix)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("stopped; a started run goes on with: harness resume RUN", err=True)
+        sys.exit(3)
+    except click.ClickException as error:
+        error.show()
+        _error_json(words, error.format_message(), "see --help")
+        sys.exit(2)
+
+
+def _error_json(words: list[str], error: str, fix: str) -> None:
+    if "--json" in words:
+        click.echo(json.dumps({"schema": 1, "error": error, "fix": fix, "exit_code": 2}))

@@ -1,0 +1,1 @@
+"""Rows become batches: locate, cache, folds, augmentation, order, loader."""

@@ -1,0 +1,186 @@
+"""The decode-once cache: every picture is decoded one time, whatever the number of folds and runs.
+
+A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map), `sizes.npy` and, once all is written,
+`complete.json`. The key hashes the files' bytes and the shape asked for, so that moved or renamed data is found again
+and changed data never is. A build that was stopped goes on after its last whole chunk.
+
+N files, H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from harness import files
+from harness.competition import Size
+from harness.data import pictures
+from harness.errors import DataError, SpaceError
+from harness.hashing import hash_value
+from harness.tasks import Task
+
+VERSION = 1
+CHUNK = 64
+JOURNAL = "progress.json"
+SPARE = 200_000_000  # bytes left free beside what a cache needs, so that logs and states still fit
+Progress = Callable[[str, int, int], None]
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """No progress bar."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Decoded pixels on disk.
+
+    Attributes:
+        pixels: flat uint8 memory map of all files, one after another.
+        shapes: int64 [N, 3], the (height, width, channels) each file's pixels are stored in.
+        sizes: int64 [N, 2], native (height, width).
+        key: the content key.
+        decoded: files decoded by the call that gave this; 0 when it was complete already.
+    """
+
+    pixels: np.ndarray
+    shapes: np.ndarray
+    sizes: np.ndarray
+    key: str
+    decoded: int
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """uint8 [H, W, C] of one file, a read-only view of the memory map."""
+        start = self.offsets[index]
+        return self.pixels[start : start + int(self.shapes[index].prod())].reshape(self.shapes[index])
+
+    @functools.cached_property
+    def offsets(self) -> np.ndarray:
+        """int64 [N]: where each file's pixels start."""
+        lengths = self.shapes.prod(axis=1)
+        return np.cumsum(lengths) - lengths
+
+
+def picture_cache(
+    paths: Sequence[str], hashes: Sequence[str], *, size: Size, channels: int, root: Path, **options: Any
+) -> Cache:
+    """The pictures, shrunk to `size` (height, width), with `channels` channels. Options as `_build`."""
+    shapes = np.tile(np.array([*size, channels], dtype=np.int64), (len(paths), 1))
+
+    def decode(index: int) -> tuple[np.ndarray, Size]:
+        picture = pictures.read_picture(paths[index], channels)
+        return pictures.shrink(picture, size), (picture.shape[0], picture.shape[1])
+
+    key = hash_value([VERSION, "pictures", list(hashes), size, channels])
+    return _build("pictures", key, decode, shapes, root=root, **options)
+
+
+def mask_cache(
+    paths: Sequence[str],
+    hashes: Sequence[str],
+    *,
+    sizes: np.ndarray,
+    task: Task,
+    root: Path,
+    **options: Any,
+) -> Cache:
+    """The masks, lossless, at native size; `sizes` [N, 2] are their pictures' sizes. Options as `_build`.
+
+    Raises:
+        DataError: a mask of another size than its picture, or one that the task refuses.
+    """
+    shapes = np.concatenate([sizes, np.ones((len(paths), 1), dtype=np.int64)], axis=1)
+
+    def decode(index: int) -> tuple[np.ndarray, Size]:
+        mask = pictures.read_mask(paths[index])
+        if mask.shape != tuple(sizes[index]):
+            raise DataError(
+                f"the mask is {mask.shape[0]}x{mask.shape[1]}, its picture {sizes[index][0]}x{sizes[index][1]}",
+                file=paths[index],
+                fix="masks and pictures have the same size; download the pair again",
+            )
+        return task.encode(mask, paths[index]).astype(np.uint8)[:, :, None], (mask.shape[0], mask.shape[1])
+
+    key = hash_value([VERSION, "masks", list(hashes), sizes.tolist(), repr(task)])
+    return _build("masks", key, decode, shapes, root=root, **options)
+
+
+def _build(
+    kind: str,
+    key: str,
+    decode: Callable[[int], tuple[np.ndarray, Size]],
+    shapes: np.ndarray,
+    *,
+    root: Path,
+    label: str = "",
+    free: files.FreeSpace = files.free_space,
+    progress: Progress = silent,
+) -> Cache:
+    """The complete cache of that key, built or finished first when it is not.
+
+    Raises:
+        SpaceError: less free disk than the cache needs.
+        DataError: a file that does not decode.
+    """
+    folder = root / kind / key
+    folder.mkdir(parents=True, exist_ok=True)
+    total = int(shapes.prod(axis=1).sum())
+    # one builder at a time; a reader of a complete cache waits for nobody
+    with FileLock(folder / "lock") if not (folder / "complete.json").exists() else nullcontext():
+        decoded = 0
+        if not (folder / "complete.json").exists():
+            missing = total - _held(folder / "pixels.npy")
+            if missing + SPARE > free(root):
+                needs, has = (missing + SPARE) / 1e9, free(root) / 1e9
+                raise SpaceError(
+                    f"the cache of {label or kind} needs {needs:.1f} GB, {has:.1f} GB are free",
+                    file=root,
+                    fix="give --cache DIR on a larger disk, or free some space",
+                )
+            decoded = _fill(folder, decode, shapes, label or kind, progress)
+            files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total})
+            (folder / JOURNAL).unlink(missing_ok=True)
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    return Cache(pixels, shapes, np.load(folder / "sizes.npy"), key, decoded)
+
+
+def _fill(
+    folder: Path, decode: Callable[[int], tuple[np.ndarray, Size]], shapes: np.ndarray, label: str, progress: Progress
+) -> int:
+    """Decodes what is not there yet, a chunk at a time; returns how many files it decoded."""
+    lengths = shapes.prod(axis=1)
+    ends = np.cumsum(lengths)
+    journal = folder / JOURNAL
+    if not journal.exists():  # what a build left that was stopped before its first chunk, if anything
+        (folder / "pixels.npy").unlink(missing_ok=True)
+    pixels = files.grow_array(folder / "pixels.npy", int(ends[-1]) if len(ends) else 0)
+    done = json.loads(journal.read_text())["sizes"] if journal.exists() else []
+    before = len(done)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for start in range(before, len(shapes), CHUNK):
+            indices = range(start, min(start + CHUNK, len(shapes)))
+            for index, (picture, size) in zip(indices, pool.map(decode, indices), strict=True):
+                pixels[ends[index] - lengths[index] : ends[index]] = picture.ravel()
+                done.append(size)
+            pixels.flush()
+            files.write_json(journal, {"sizes": done})
+            progress(label, len(done), len(shapes))
+    files.write_array(folder / "sizes.npy", np.array(done, dtype=np.int64).reshape(-1, 2))
+    return len(shapes) - before
+
+
+def _held(path: Path) -> int:
+    """Bytes on disk that a started cache holds already; a memory map may be sparse."""
+    return path.stat().st_blocks * 512 if path.exists() else 0

@@ -1,0 +1,127 @@
+"""Folds: groups never split, strata dealt out evenly, a pure function of (groups, strata, number, seed).
+
+N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from harness.errors import ConfigError, DataError
+from harness.hashing import hash_value
+
+HELD_OUT = -1
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """Which fold each row validates in.
+
+    Attributes:
+        fold: int64 [N]; HELD_OUT rows belong to no fold, rows of a fold >= `number` only train.
+        number: how many folds validate.
+        told: sentences for the user: why the number fell, what was held out.
+    """
+
+    fold: np.ndarray
+    number: int
+    told: tuple[str, ...]
+
+    def training(self, fold: int) -> np.ndarray:
+        """int64: positions of the rows that train when `fold` validates."""
+        return np.flatnonzero((self.fold != fold) & (self.fold != HELD_OUT))
+
+    def validation(self, fold: int) -> np.ndarray:
+        """int64: positions of the rows that validate in `fold`."""
+        return np.flatnonzero(self.fold == fold)
+
+    def digest(self, ids: Sequence[str]) -> str:
+        """Hash of (row id, fold) over all rows, independent of row order."""
+        return hash_value(sorted(zip(ids, self.fold.tolist(), strict=True)))
+
+
+def mask_strata(areas: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """int64 [N]: 0 for an empty mask, 1 to 3 by terciles of the others' share of the picture."""
+    share = areas / np.maximum(sizes.prod(axis=1), 1)
+    filled = share > 0
+    strata = np.zeros(len(areas), dtype=np.int64)
+    if filled.any():
+        strata[filled] = 1 + np.searchsorted(np.quantile(share[filled], [1 / 3, 2 / 3]), share[filled])
+    return strata
+
+
+def plan(
+    groups: Sequence[str],
+    strata: np.ndarray,
+    *,
+    wanted: int | None,
+    default: int,
+    holdout: float = 0.0,
+    seed: int = 0,
+    unit: str = "group",
+) -> FoldPlan:
+    """Deals rows to folds, whole groups at a time; `wanted` is what the user asked for, if anything.
+
+    Raises:
+        ConfigError: more folds asked for than there are groups.
+        DataError: fewer than two groups, so that nothing could be validated.
+    """
+    codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+    fold = np.zeros(len(codes), dtype=np.int64)
+    told: list[str] = []
+    count = len(np.unique(codes))
+    if holdout > 0 and count > 1:
+        share = _nearest_share(holdout, count)
+        fold[_deal(codes, strata, share.denominator, seed) < share.numerator] = HELD_OUT
+        kept = len(np.unique(codes[fold == HELD_OUT]))
+        told.append(f"{kept} {unit}s ({int((fold == HELD_OUT).sum())} rows) are held out and scored once at the end")
+    inside = fold != HELD_OUT
+    count = len(np.unique(codes[inside]))
+    if count < 2:
+        raise DataError(
+            f"only {count} {unit} to make folds of", fix="folds need at least two; add data or lower --holdout"
+        )
+    if wanted is not None and wanted > count:
+        raise ConfigError(f"--folds {wanted}, but there are {count} {unit}s", fix=f"use --folds {count} or fewer")
+    number = min(wanted or default, count)
+    if number < (wanted or default):
+        told.append(f"{number} folds instead of {default}: there are only {count} {unit}s and none is split")
+    fold[inside] = _deal(codes[inside], strata[inside], number, seed)
+    return FoldPlan(fold, number, tuple(told))
+
+
+def published(marks: Sequence[str]) -> FoldPlan:
+    """The one fold that the data's authors drew: rows marked "valid" validate, the rest trains only."""
+    fold = np.where(np.asarray(marks) == "valid", 0, 1)
+    if not (fold == 0).any() or (fold == 0).all():
+        raise DataError("the published split has no training or no validation rows", fix="leave --split published out")
+    return FoldPlan(fold, 1, ("one fold, as published by the data's authors",))
+
+
+def _nearest_share(holdout: float, groups: int) -> Fraction:
+    """`holdout` as a fraction above 0 whose parts, at most a hundred, can each be given a whole group."""
+    parts = min(groups, 100)
+    return max(Fraction(holdout).limit_denominator(parts), Fraction(1, parts))
+
+
+def _deal(codes: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """int64 [N] fold of each row. Falls back to balancing sizes when stratifying leaves a fold empty."""
+    shuffled = np.random.default_rng(seed).permutation(int(codes.max()) + 1)[codes]
+    blank = np.zeros((len(codes), 1))
+    smallest = min(np.bincount(strata)[np.unique(strata)])
+    # scikit-learn wants as many rows of every stratum as folds: merge them when one is rarer
+    labels = strata if smallest >= number else (strata > 0).astype(np.int64)
+    if min(np.bincount(labels)[np.unique(labels)]) < number:
+        labels = np.zeros_like(strata)
+    fold = np.zeros(len(codes), dtype=np.int64)
+    for splitter in (StratifiedGroupKFold(number, shuffle=True, random_state=seed), GroupKFold(number)):
+        for index, (_, rows) in enumerate(splitter.split(blank, labels, shuffled)):
+            fold[rows] = index
+        if len(np.unique(fold)) == number:
+            break
+    return fold

@@ -1,0 +1,108 @@
+"""What people see: tables and summaries for stdout, progress bars for stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness import registry, runs
+from harness.errors import HarnessError
+
+
+def overview(name: str) -> dict[str, Any]:
+    """One competition as `harness list` shows it; a broken adapter is a row with its error."""
+    from harness.data.locate import places
+
+    try:
+        competition = registry.load(name)
+    except HarnessError as error:
+        return {"name": name, "error": str(error)}
+    found = [str(place) for place in places(competition, None) if place.exists()]
+    best = runs.best(name, higher_is_better=competition.metric.higher_is_better)
+    return {
+        "name": name,
+        "title": competition.title,
+        "task": competition.task.name,
+        "metric": competition.metric.name,
+        "data": found[0] if found else None,
+        "best_run": best,
+    }
+
+
+def listing(rows: list[dict[str, Any]]) -> str:
+    """The competitions as an aligned table."""
+    cells = [("competition", "task", "metric", "data", "best run")]
+    for row in rows:
+        if "error" in row:
+            cells.append((row["name"], "broken:", row["error"], "", ""))
+            continue
+        best = row["best_run"]
+        shown = f"{best['value']:.4f} {best['run']}" if best else "-"
+        cells.append((row["name"], row["task"], row["metric"], row["data"] or "not found", shown))
+    widths = [max(len(line[column]) for line in cells if line[1] != "broken:") for column in range(5)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )
+
+
+def summary(result: dict[str, Any]) -> str:
+    """A finished run for people."""
+    score = result["score"]
+    lines = [
+        f"{result['competition']}, {result['folds']} folds, {result['rows']['train']} rows"
+        + (" (sample data: drawn, a stand-in for trying out)" if result["sample"] else ""),
+        f"{score['metric']}: {score['value']:.4f}  {_interval(score['interval'])} out-of-fold, decisions nested",
+        "folds: " + "  ".join(_number(value) for value in result["fold_scores"]),
+    ]
+    lines += [f"{name}: {_number(value)}" for name, value in result["secondary"].items()]
+    lines += [f"baseline {name}: {_number(value)}" for name, value in result["baselines"].items()]
+    lines += [verdict(result)]
+    if result["test_score"] is not None:
+        lines.append(f"held-out rows: {_number(result['test_score'])}")
+    lines += [
+        f"{result['device']}, {result['precision']}, weights {result['weights']}, {result['seconds']} s",
+        f"submission: {result['submission']}",
+        f"scores: {result['run']}/scores.json",
+    ]
+    return "\n".join(lines)
+
+
+def verdict(result: dict[str, Any]) -> str:
+    """One sentence: whether the score says more than a baseline."""
+    score, sign = result["score"], 1 if result["score"]["higher_is_better"] else -1
+    name, best = max(result["baselines"].items(), key=lambda pair: sign * pair[1])
+    near = score["interval"][0 if sign > 0 else 1]
+    if near is not None and sign * near > sign * best:
+        return f"beats every baseline, with the whole interval (best: {name}, {best:.4f})"
+    if sign * score["value"] > sign * best:
+        return f"above every baseline, but the interval reaches {name} ({best:.4f}): more groups would tell"
+    return f"does not beat {name} ({best:.4f}): train longer (--epochs) or look at the data (harness check)"
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields a progress function that draws on stderr; quiet where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as progress:
+        tasks: dict[str, Any] = {}
+
+        def report(label: str, done: int, total: int) -> None:
+            key = label.split(",")[0]
+            if key not in tasks:
+                tasks[key] = progress.add_task(label, total=total)
+            progress.update(tasks[key], description=label, completed=done, total=total)
+
+        yield report
+
+
+def _interval(pair: list[float | None]) -> str:
+    return f"[{_number(pair[0])}, {_number(pair[1])}]"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

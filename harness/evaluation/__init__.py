@@ -1,0 +1,1 @@
+"""Out-of-fold decisions, scores, intervals and baselines."""

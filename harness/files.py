@@ -1,0 +1,129 @@
+"""The one place that writes files: a temporary beside the target, fsync, rename. A reader never sees half a file.
+
+Sources: POSIX rename(2) is atomic within a file system; the folder is synced too, else the rename itself may be lost.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FreeSpace = Callable[[Path], int]
+Clock = Callable[[], float]
+
+
+def free_space(folder: Path) -> int:
+    """Bytes free for this user on the disk that holds `folder` (or its nearest existing parent)."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+@contextmanager
+def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Yields a temporary file that takes the name `path` when the block ends well and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = "b" not in mode
+    try:
+        with open(temporary, mode, encoding="utf-8" if text else None, newline="" if text else None) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces `path` by `content` at once."""
+    with replacing(path) as handle:
+        handle.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Replaces `path` by UTF-8 `content` at once, newlines as given."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces `path` by `value` as indented JSON; non-finite numbers become null."""
+    write_text(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Replaces `path` by `array` in npy format."""
+    import numpy as np
+
+    with replacing(path) as handle:
+        np.save(handle, array, allow_pickle=False)
+
+
+@contextmanager
+def replacing_array(path: Path, length: int) -> Iterator[np.memmap]:
+    """Yields a writable flat uint8 memory map that takes the name `path` (npy format) when the block ends well."""
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(length,))
+        yield array
+        array.flush()
+        del array
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Adds one JSON line to a log, on a line of its own even where a killed process left a torn one."""
+    with open(path, "a+b") as handle:
+        handle.seek(max(0, handle.seek(0, os.SEEK_END) - 1))
+        torn = handle.read(1) not in (b"", b"\n")
+        handle.write((b"\n" if torn else b"") + (json.dumps(finite(value), allow_nan=False) + "\n").encode())
+
+
+def grow_array(path: Path, length: int) -> np.memmap:
+    """A writable flat uint8 memory map at `path`, created when absent, reopened when present.
+
+    The caller fills it inside a folder that is not complete yet and marks completion itself.
+    """
+    import numpy as np
+
+    if path.exists():
+        return np.lib.format.open_memmap(path, mode="r+")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(length,))
+
+
+def finite(value: Any) -> Any:
+    """`value` with every NaN and infinity replaced by None, for JSON that any reader takes."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return value

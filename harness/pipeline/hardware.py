@@ -1,0 +1,186 @@
+"""What a run trains on: device, precision and pretrained weights, resolved once and kept in config.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness import __version__, files
+from harness.batch import Batch
+from harness.competition import Competition
+from harness.config import TrainConfig
+from harness.errors import ConfigError
+from harness.hashing import hash_value
+from harness.models.masks import MaskNet
+from harness.models.weights import find, load_encoder
+from harness.pipeline.preparation import World, stage_size
+from harness.training import loop, precision
+
+PACKAGES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "albumentations", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run trains on.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        precision: "fp32", "bf16" or "fp16".
+        encoder_weights: file of pretrained encoder weights, or None.
+    """
+
+    device: str
+    precision: str
+    encoder_weights: str | None
+
+
+def choose_device(asked: str) -> str:
+    """ "cpu" or "cuda" for "auto", "cpu" or "cuda".
+
+    Raises:
+        ConfigError: CUDA asked for where there is none.
+    """
+    available = torch.cuda.is_available()
+    if asked == "cuda" and not available:
+        raise ConfigError("--device cuda, but torch sees no GPU", fix="use --device cpu, or install a driver")
+    return ("cuda" if available else "cpu") if asked == "auto" else asked
+
+
+def build_net(competition: Competition, config: TrainConfig, hardware: Hardware) -> nn.Module:
+    """The net on its device, channels last, encoder weights loaded."""
+    picture = competition.picture
+    net = MaskNet(
+        config.model.encoder,
+        decoder=config.model.decoder,
+        channels=picture.channels,
+        outputs=competition.task.outputs,
+        normalise=picture.normalise,
+        input_name=picture.column,
+        dropout=config.model.dropout,
+    )
+    if hardware.encoder_weights:
+        load_encoder(net.encoder, Path(hardware.encoder_weights), picture.channels)
+    return net.to(hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def resolve(
+    competition: Competition,
+    config: TrainConfig,
+    *,
+    device: str,
+    offline: bool,
+    first_batch: Callable[[], Batch],
+    world: World,
+) -> Hardware:
+    """The device, the precision and the weights of a run; `first_batch` is read only when a probe needs it.
+
+    Raises:
+        ConfigError: what was asked for is not to be had.
+    """
+    device = choose_device(device)
+    weights = find(config.weights, config.model.encoder, cache=world.cache, offline=offline)
+    world.say(weights.told)
+    file = None if weights.path is None else str(weights.path.absolute())
+    if config.precision != "auto":
+        precision.check(device, config.precision)
+        return Hardware(device, config.precision, file)
+    if device == "cuda":
+        return Hardware(device, "fp16", file)
+    return Hardware(device, _probed(competition, config, first_batch, world), file)
+
+
+def _probed(competition: Competition, config: TrainConfig, first_batch: Callable[[], Batch], world: World) -> str:
+    """What real steps on this CPU found faster; the answer for a (model, size, machine) is kept in the cache."""
+    size = stage_size(competition, config, 0)
+    key = [config.model.encoder, config.model.decoder, size, config.train.batch, machine()]
+    known = world.cache / "probes" / f"{hash_value(key)}.json"
+    if known.exists():
+        return json.loads(known.read_text())["precision"]
+    loop.seed_everything(config.seed, 0)
+    net = build_net(competition, config, Hardware("cpu", "fp32", None))
+    batch = first_batch()
+    assert batch.target is not None, "a probe needs a training batch"
+    target = batch.target
+
+    def step(kind: str) -> None:
+        with precision.autocast("cpu", kind):
+            logits = net(batch.inputs)
+        competition.task.loss(logits, target).backward()
+
+    choice = precision.probe(step, net)
+    files.write_json(known, {"precision": choice})
+    world.say(f"precision {choice}: the faster on this CPU")
+    return choice
+
+
+def machine() -> list[Any]:
+    """What decides which bits a CPU computes: its type, threads and the versions."""
+    return [_processor(), torch.get_num_threads(), torch.__version__]
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions, commit, device and threads, for environment.json."""
+    from importlib import metadata
+
+    return {
+        "harness": __version__,
+        "python": platform.python_version(),
+        "packages": {name: _version(metadata.version, name) for name in PACKAGES},
+        "commit": _commit(),
+        "device": device_name(device),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.platform(),
+    }
+
+
+def device_name(device: str) -> str:
+    """ "cpu", or "cuda: NAME"."""
+    return "cpu" if device == "cpu" else f"cuda: {torch.cuda.get_device_name()}"
+
+
+def _version(read: Callable[[str], str], name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        return read(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with "+" when files differ from it; None outside a checkout."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "") or None
+
+
+def _processor() -> str:
+    """The processor's model as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""The loop and its state; it knows nothing of competitions."""

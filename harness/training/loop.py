@@ -1,0 +1,119 @@
+"""The loop: one readable function, continued from any step to any step.
+
+B rows per step.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import nn
+
+from harness import files
+from harness.batch import Batch
+from harness.errors import DivergedError
+from harness.training.schedule import Schedule
+from harness.training.state import TrainState
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Report = Callable[[int, float, float], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What stays the same while a stage trains.
+
+    Attributes:
+        loss: (logits, target) -> float32 scalar.
+        batches: (cursor in rows, number of steps) -> that many batches.
+        autocast: context of the forward pass.
+        device: "cpu" or "cuda".
+        clip: largest gradient norm.
+        ema: decay of the averaged weights.
+        report_every: steps between two readings of the loss; each costs one wait for the device.
+        report: (step, mean loss since the last reading, learning rate).
+    """
+
+    loss: Loss
+    batches: Callable[[int, int], Iterable[Batch]]
+    autocast: AbstractContextManager
+    device: str
+    clip: float
+    ema: float
+    report_every: int
+    report: Report
+
+
+def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) -> None:
+    """Trains from `state.step` to `until_step` of the stage; calling it twice for half the steps gives the same bits.
+
+    Raises:
+        DivergedError: the loss read at a report is not finite.
+    """
+    state.net.train()
+    total, counted = torch.zeros((), device=recipe.device), 0
+    for batch in recipe.batches(state.cursor, until_step - state.step):
+        now = rate(state.step)
+        for group in state.optimizer.param_groups:
+            group["lr"], group["betas"] = now.learning_rate, (now.momentum, group["betas"][1])
+        moved = batch.to(recipe.device)
+        with recipe.autocast:
+            logits = state.net(moved.inputs)
+        assert moved.target is not None, "training batches carry targets"
+        loss = recipe.loss(logits, moved.target)
+        state.scaler.scale(loss).backward()
+        state.scaler.unscale_(state.optimizer)  # before clipping: the norm is of true gradients
+        nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.update_average(recipe.ema)
+        total, counted = total + loss.detach(), counted + 1  # summed on the device: no wait per step
+        state.step, state.age, state.cursor = state.step + 1, state.age + 1, state.cursor + len(batch.rows)
+        if state.step % recipe.report_every == 0 or state.step == until_step:
+            mean = total.item() / counted
+            if not math.isfinite(mean):
+                raise DivergedError(
+                    f"the loss is {mean} at step {state.step}",
+                    fix="lower the rate: -o train.rate=..., or --precision fp32",
+                )
+            recipe.report(state.step, mean, now.learning_rate)
+            total, counted = torch.zeros((), device=recipe.device), 0
+
+
+def seed_everything(seed: int, fold: int) -> None:
+    """Seeds Python, numpy and torch from (seed, fold): a fold trained alone has the bits it has among others."""
+    words = np.random.SeedSequence([seed, fold]).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]))
+    torch.manual_seed(int(words[2]))
+
+
+def write_weights(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Writes float tensors as float16, the others as they are; what is on disk is what is scored.
+
+    Raises:
+        DivergedError: a weight beyond float16's 65,504.
+    """
+    rounded = {}
+    for name, tensor in weights.items():
+        tensor = tensor.cpu().contiguous()
+        rounded[name] = tensor.half() if tensor.is_floating_point() else tensor
+        if tensor.is_floating_point() and not torch.isfinite(rounded[name]).all():
+            raise DivergedError(
+                f"weight {name} is too large for float16", fix="raise train.weight_decay or lower the rate"
+            )
+    files.write_bytes(path, safetensors.torch.save(rounded))
+
+
+def read_weights(net: nn.Module, path: Path) -> None:
+    """Loads what `write_weights` wrote into `net`, in the net's own number format."""
+    net.load_state_dict(safetensors.torch.load_file(path))

@@ -1,0 +1,196 @@
+"""Everything that changes while training, in one place, with snapshot, restore, save and load.
+
+The file is one safetensors: tensors by name, and the scalars as JSON in its header. Nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from timm.optim._param_groups import param_groups_weight_decay
+from torch import nn
+
+from harness import files
+from harness.errors import RunError
+from harness.training import precision as formats
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A copy of a TrainState: tensors on their own memory, and JSON values."""
+
+    tensors: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+
+
+@dataclass
+class TrainState:
+    """Weights, optimizer, scaler, averaged weights, counters, random generators, and a carry for recurrent nets.
+
+    Attributes:
+        net: on its device.
+        optimizer: AdamW over the net's parameters.
+        scaler: of gradients; idle unless the precision is fp16.
+        average: exponential moving average of every float parameter and buffer (batch-norm statistics come with it);
+            empty when none is kept.
+        step: optimizer steps done in the stage.
+        age: optimizer steps done in all stages, which the average's warm-up counts.
+        cursor: rows of the stage's stream read.
+        stage: index of the stage.
+        carry: tensors a recurrent net passes on.
+    """
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    average: dict[str, torch.Tensor] = field(default_factory=dict)
+    step: int = 0
+    age: int = 0
+    cursor: int = 0
+    stage: int = 0
+    carry: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, net: nn.Module, *, rate: float, weight_decay: float, ema: bool, precision: str) -> TrainState:
+        """A fresh state: fused AdamW without decay on biases and norms (Loshchilov and Hutter, arXiv:1711.05101)."""
+        groups = param_groups_weight_decay(net, weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
+        average = {name: tensor.detach().clone() for name, tensor in _floats(net)} if ema else {}
+        return cls(net, optimizer, formats.scaler(precision), average)
+
+    def next_stage(self) -> None:
+        """Counters to zero, weights and optimizer kept."""
+        self.stage, self.step, self.cursor = self.stage + 1, 0, 0
+
+    def update_average(self, decay: float) -> None:
+        """Moves the average towards the weights; the decay is warmed up: min(decay, (1 + age) / (10 + age)).
+
+        Source of the warm-up: tf.train.ExponentialMovingAverage, argument num_updates.
+        """
+        if self.average:
+            weight = 1 - min(decay, (1 + self.age) / (10 + self.age))
+            current = [tensor.detach() for _, tensor in _floats(self.net)]
+            # one kernel for all tensors instead of one each; exported nowhere else
+            torch._foreach_lerp_(list(self.average.values()), current, weight)  # type: ignore[reportPrivateImportUsage]
+
+    def final_weights(self) -> dict[str, torch.Tensor]:
+        """What predicts: the average where one is kept, else the last step's weights."""
+        weights = {name: tensor.detach() for name, tensor in self.net.state_dict().items()}
+        return {**weights, **self.average}
+
+    def snapshot(self) -> Snapshot:
+        """A copy of everything, which later steps do not touch."""
+        optimizer = self.optimizer.state_dict()
+        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
+        tensors |= {f"carry.{name}": tensor for name, tensor in self.carry.items()}
+        for index, slots in optimizer["state"].items():
+            tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+        tensors["random.torch"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        numpy_state = np.random.get_state(legacy=False)
+        facts = {
+            "step": self.step,
+            "age": self.age,
+            "cursor": self.cursor,
+            "stage": self.stage,
+            "groups": [{k: v for k, v in group.items() if k != "params"} for group in optimizer["param_groups"]],
+            "scaler": self.scaler.state_dict(),
+            "random.python": random.getstate(),
+            "random.numpy": {**numpy_state, "state": {k: _plain(v) for k, v in numpy_state["state"].items()}},
+        }
+        # through JSON: what is restored from memory is then exactly what is restored from a file
+        return Snapshot(
+            {name: tensor.detach().clone() for name, tensor in tensors.items()}, json.loads(json.dumps(facts))
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes back to a snapshot; the next steps repeat to the bit on the same machine."""
+        tensors, facts = snapshot.tensors, snapshot.facts
+        self.net.load_state_dict(_under(tensors, "net."))
+        for name, tensor in _under(tensors, "average.").items():
+            self.average[name].copy_(tensor)
+        self.carry = {name: tensor.clone() for name, tensor in _under(tensors, "carry.").items()}
+        self._restore_optimizer(tensors, facts["groups"])
+        self.scaler.load_state_dict(facts["scaler"])
+        self.step, self.age, self.cursor, self.stage = (facts[name] for name in ("step", "age", "cursor", "stage"))
+        torch.set_rng_state(tensors["random.torch"].cpu())
+        if torch.cuda.is_available() and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"].cpu())
+        version, internal, gauss = facts["random.python"]
+        random.setstate((version, tuple(internal), gauss))
+        state = facts["random.numpy"]["state"]
+        np.random.set_state(
+            {**facts["random.numpy"], "state": {**state, "key": np.array(state["key"], dtype=np.uint32)}}
+        )
+
+    def _restore_optimizer(self, tensors: dict[str, torch.Tensor], groups: list[dict[str, Any]]) -> None:
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in _under(tensors, "optimizer.").items():
+            index, slot = name.split(".", 1)
+            like = parameters[int(index)]
+            # the fused step walks raw memory: moments must lie as their parameter does, channels last included
+            copy = (
+                torch.empty_like(like, dtype=tensor.dtype) if tensor.shape == like.shape else torch.empty_like(tensor)
+            )
+            state.setdefault(int(index), {})[slot] = copy.copy_(tensor)
+        offset, packed = 0, []
+        for group, saved in zip(self.optimizer.param_groups, groups, strict=True):
+            count = len(group["params"])
+            betas = {"betas": tuple(saved["betas"])} if "betas" in saved else {}
+            packed.append({**saved, **betas, "params": list(range(offset, offset + count))})
+            offset += count
+        self.optimizer.load_state_dict({"state": state, "param_groups": packed})
+
+    def save(self, path: Path) -> None:
+        """Writes the state to `path` at once; the state before it is kept as `<name>.before`."""
+        snapshot = self.snapshot()
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
+        content = safetensors.torch.save(tensors, {"facts": json.dumps(snapshot.facts)})
+        if path.exists():
+            path.replace(path.with_name(path.name + ".before"))
+        files.write_bytes(path, content)
+
+    def load(self, path: Path) -> None:
+        """Restores what `save` wrote; the file before it when the newest is unreadable.
+
+        Raises:
+            RunError: neither is readable.
+        """
+        for candidate in (path, path.with_name(path.name + ".before")):
+            try:
+                with safetensors.safe_open(candidate, framework="pt") as handle:
+                    facts = json.loads((handle.metadata() or {})["facts"])
+                    tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+            except (OSError, safetensors.SafetensorError, KeyError, json.JSONDecodeError):
+                continue
+            self.restore(Snapshot(tensors, facts))
+            return
+        raise RunError("no readable training state", file=path, fix="delete it to train this fold from the start")
+
+
+def saved(path: Path) -> bool:
+    """Whether there is a state to load."""
+    return path.exists() or path.with_name(path.name + ".before").exists()
+
+
+def _floats(net: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [(name, tensor) for name, tensor in net.state_dict().items() if tensor.is_floating_point()]
+
+
+def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else int(value)

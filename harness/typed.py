@@ -1,0 +1,87 @@
+"""Keys, text and JSON become values of declared types: what a configuration is read from."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from dataclasses import is_dataclass
+from typing import Any, Literal
+
+from harness.errors import ConfigError
+
+
+def check_key(key: str, known: list[str]) -> None:
+    """Refuses a key that is not among the known ones, with what may have been meant.
+
+    Raises:
+        ConfigError: a key that is not known, or the beginning of several.
+    """
+    if key in known:
+        return
+    inside = [candidate for candidate in known if candidate.startswith(f"{key}.")]
+    if inside:
+        raise ConfigError(f"'{key}' is a group of keys", fix=f"set one of {', '.join(inside)}")
+    # `rate` for `train.rate`: the last word alone is what people remember
+    last: dict[str, list[str]] = {}
+    for candidate in known:
+        last.setdefault(candidate.split(".")[-1], []).append(candidate)
+    word = difflib.get_close_matches(key.split(".")[-1], list(last), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.8) or (last[word[0]] if word else [])
+    meant = " or ".join(f"'{candidate}'" for candidate in close)
+    beside = [candidate for candidate in known if candidate.split(".")[0] == key.split(".")[0]] or known
+    raise ConfigError(f"unknown key '{key}'", fix=f"did you mean {meant}?" if close else f"known: {', '.join(beside)}")
+
+
+def parse(text: str, kind: Any, key: str) -> Any:
+    """`text` as the type `kind`: numbers, words of a Literal, optional values ("none"), tuples as `96x128` or `1,2`.
+
+    Raises:
+        ConfigError: a text that is no such value, told with its key.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if text.lower() in ("none", "auto") and type(None) in arguments:
+            return None
+        return parse(text, _present(arguments), key)
+    if origin is Literal:
+        if text not in arguments:
+            raise ConfigError(f"{key}={text}", fix=f"one of {', '.join(map(str, arguments))}")
+        return text
+    if origin is tuple:
+        words = text.replace("x", ",").strip("()").split(",")
+        kinds = [arguments[0]] * len(words) if arguments[-1] is Ellipsis else list(arguments)
+        if len(words) != len(kinds):
+            raise ConfigError(f"{key}={text}", fix=f"{len(kinds)} values, as 96x128")
+        return tuple(parse(word.strip(), inner, key) for word, inner in zip(words, kinds, strict=True))
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ConfigError(f"{key}={text} is no {kind.__name__}", fix="give a number") from error
+
+
+def from_values(value: Any, kind: Any) -> Any:
+    """The `kind` whose `dataclasses.asdict` went through JSON and came back as `value`.
+
+    Raises:
+        ConfigError: a key that `kind` does not have.
+    """
+    if is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        unknown = set(value) - set(hints)
+        if unknown:
+            problem = f"unknown keys {sorted(unknown)} in the configuration"
+            raise ConfigError(problem, fix="use the version that wrote it")
+        return typing.cast(Any, kind)(**{name: from_values(inner, hints[name]) for name, inner in value.items()})
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is tuple and value is not None:
+        inner = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(from_values(part, part_kind) for part, part_kind in zip(value, inner, strict=True))
+    if typing.get_origin(kind) in (typing.Union, types.UnionType) and value is not None:
+        return from_values(value, _present(arguments))
+    return value
+
+
+def _present(options: tuple[Any, ...]) -> Any:
+    """The type of an optional value that is there."""
+    return next(option for option in options if option is not type(None))

@@ -1,0 +1,62 @@
+"""What every test stands on: one thread, loopback only, small real runs shared by many tests."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"  # two test processes share two cores; golden curves need a fixed number
+
+import cv2  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+cv2.setNumThreads(0)
+
+
+def _loopback_only(event: str, arguments: tuple) -> None:
+    """An audit hook: whatever library it is, a test that leaves this machine fails."""
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return
+    host = str(arguments[1][0])
+    try:
+        local = ipaddress.ip_address(host.split("%")[0]).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local:
+        raise RuntimeError(f"a test tried to reach {host}: tests use no network")
+
+
+sys.addaudithook(_loopback_only)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="record the golden loss curves anew")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has its own working folder and cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that tests share where decoding anew would only cost time."""
+    return tmp_path_factory.mktemp("shared-cache")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real samples (zips), from the variable HARNESS_DATA."""
+    folder = os.environ.get("HARNESS_DATA")
+    if not folder:
+        pytest.skip("HARNESS_DATA is not set: it names the folder with the real samples")
+    return Path(folder)

@@ -1,0 +1,128 @@
+"""A run that was stopped goes on to the bytes it would have had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import pipeline, registry, runs
+from harness.errors import ConfigError, RunError
+from harness.pipeline.preparation import World
+from tests.kit import SMALL, request, sample_root, small
+
+NAME = "ultrasound-nerve-segmentation"
+STEPS = ("stages.0.epochs=3", "train.save_every=2", "data.folds=2")
+COMPARED = ("weights/fold0.safetensors", "weights/fold1.safetensors", "oof/network/fold1.npy", "submission.csv")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> dict[str, bytes]:
+    """The files of a run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    competition = registry.load(NAME)
+    pipeline.run(competition, small(competition, *STEPS), request(), out=out, world=World(shared_cache))
+    return {name: (out / name).read_bytes() for name in COMPARED}
+
+
+def files_of(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in COMPARED}
+
+
+@pytest.mark.parametrize(("label", "step"), [("fold 0", 4), ("fold 1", 8), ("predict", 3)])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    label: str, step: int, whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
+) -> None:
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name.startswith(label) and done >= step:
+            raise KeyboardInterrupt
+
+    competition, out = registry.load(NAME), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(
+            competition, small(competition, *STEPS), request(), out=out, world=World(shared_cache, progress=interrupt)
+        )
+    assert runs.find(str(out)).scores() is None
+    result = pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
+    assert result["status"] == "finished"
+    assert files_of(out) == whole
+
+
+def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_bytes(
+    whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
+) -> None:
+    out = tmp_path / "run"
+    settings = [word for setting in (*SMALL, *STEPS) for word in ("-o", setting)]
+    arguments = ["run", NAME, "--sample", "--sample-rows", "20", "--preset", "standard", "--device", "cpu"]
+    command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments, *settings, "-o", "views=none"]
+    environment = {**os.environ, "HARNESS_CACHE": str(shared_cache)}
+    process = subprocess.Popen([*command, "--out", str(out)], env=environment, stderr=subprocess.DEVNULL)
+    state = out / "state" / "fold0.safetensors.before"
+    deadline = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "weights" / "fold0.safetensors").exists()
+    pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
+    assert files_of(out) == whole
+
+
+def test_a_started_run_folder_is_refused_with_the_command_that_goes_on(tmp_path: Path, shared_cache: Path) -> None:
+    competition, out = registry.load(NAME), tmp_path / "run"
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    world = World(shared_cache, progress=interrupt)
+    config = small(competition, *STEPS)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(competition, config, request(), out=out, world=world)
+    with pytest.raises(RunError, match=f"harness resume {out}"):
+        pipeline.run(competition, config, request(), out=out, world=world)
+
+
+def test_resuming_a_finished_run_only_says_its_scores(tmp_path: Path, shared_cache: Path) -> None:
+    competition, out = registry.load(NAME), tmp_path / "run"
+    config = small(competition, "data.folds=2")
+    first = pipeline.run(competition, config, request(), out=out, world=World(shared_cache))
+    (out / "weights" / "fold0.safetensors").unlink()  # would be needed to do anything
+    assert pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache)) == first
+    with pytest.raises(RunError, match="finished"):
+        pipeline.run(competition, config, request(), out=out, world=World(shared_cache))
+
+
+def test_resuming_on_changed_data_is_refused(tmp_path: Path, shared_cache: Path) -> None:
+    competition, out, data = registry.load(NAME), tmp_path / "run", tmp_path / "data"
+    shutil.copytree(sample_root(NAME, shared_cache), data)
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name.startswith("fold 1"):
+            raise KeyboardInterrupt
+
+    asked = request(sample=False, data=str(data))
+    config = small(competition, *STEPS)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(competition, config, asked, out=out, world=World(shared_cache, progress=interrupt))
+    masks = sorted(data.glob("train/*_mask.tif"))
+    masks[0].write_bytes(masks[1].read_bytes())
+    with pytest.raises(RunError, match="the data has changed"):
+        pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
+
+
+def test_folds_that_there_are_not_are_refused_before_training(tmp_path: Path, shared_cache: Path) -> None:
+    competition = registry.load(NAME)
+    with pytest.raises(ConfigError, match="the folds are 0 to 1"):
+        pipeline.run(
+            competition,
+            small(competition, "data.folds=2"),
+            request(only_folds=(2,)),
+            out=tmp_path / "run",
+            world=World(shared_cache),
+        )

@@ -1,0 +1,167 @@
+"""From data to a validated submission: what a run writes, and that its numbers are the numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import pipeline, registry, runs
+from harness.cli import main
+from harness.pipeline.preparation import World
+from tests.kit import SHIPPED, small
+from tests.kit import request as sample
+
+FINISHED: dict[str, dict[str, Any]] = {}
+
+
+@pytest.fixture(params=SHIPPED)
+def finished(request: pytest.FixtureRequest, shared_cache: Path) -> dict[str, Any]:
+    return run_once(request.param, shared_cache)
+
+
+def run_once(name: str, cache: Path) -> dict[str, Any]:
+    """One finished sample run of each adapter, shared by the tests of this file."""
+    if name not in FINISHED:
+        competition = registry.load(name)
+        out = cache.parent / f"{cache.name}-run-{name}"
+        FINISHED[name] = pipeline.run(competition, small(competition), sample(), out=out, world=World(cache))
+    return FINISHED[name]
+
+
+def exit_code(*arguments: str) -> int:
+    """What the command line exits with."""
+    try:
+        main(list(arguments))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_the_run_folder_holds_what_is_promised(finished: dict[str, Any]) -> None:
+    folder = Path(finished["run"])
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    promised = {"submission.csv", "oof_submission.csv", "answers.csv", "config.json", "folds.csv", "scores.json"}
+    promised |= {"log.jsonl", "environment.json", "oof/rows.csv"}
+    for number in range(finished["folds"]):
+        promised |= {f"oof/network/fold{number}.npy", f"weights/fold{number}.safetensors"}
+    assert promised <= names
+    assert not [name for name in names if name.startswith("state/") or ".tmp" in name]
+
+
+def test_the_json_has_every_key_of_its_schema(finished: dict[str, Any]) -> None:
+    keys = "schema status competition run sample submission score secondary members baselines test_score folds"
+    keys += " fold_scores folds_hash seconds decoded_images device precision weights"
+    assert set(keys.split()) <= set(finished)
+    assert set(finished["score"]) == {"metric", "value", "interval", "higher_is_better"}
+    assert set(finished["members"]["network"]) == {"value", "fold_scores", "weight"}
+    assert finished == json.loads((Path(finished["run"]) / "scores.json").read_text())
+
+
+def test_grading_the_out_of_fold_submission_gives_the_score(
+    finished: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = finished["run"]
+    files = (f"{folder}/oof_submission.csv", "--answers", f"{folder}/answers.csv")
+    assert exit_code("grade", finished["competition"], *files, "--json") == 0
+    graded = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert graded["value"] == pytest.approx(finished["score"]["value"], abs=1e-9)
+
+
+def test_the_submission_is_valid_for_its_data_and_a_mutated_one_is_not(
+    finished: dict[str, Any], shared_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = shared_cache / "samples" / f"{finished['competition']}-20-0"
+    validate = ("validate", finished["competition"], finished["submission"], "--data", str(data))
+    assert exit_code(*validate) == 0
+    assert "valid" in capsys.readouterr().out
+    mutated = tmp_path / "mutated.csv"
+    mutated.write_text("".join(Path(finished["submission"]).read_text().splitlines(keepends=True)[:-1]))
+    assert exit_code("validate", finished["competition"], str(mutated), "--data", str(data), "--json") == 2
+    assert json.loads(capsys.readouterr().out)["valid"] is False
+
+
+def test_every_picture_is_decoded_once_for_all_folds_and_never_again(tmp_path: Path) -> None:
+    competition = registry.load("ultrasound-nerve-segmentation")
+    world = World(tmp_path / "cache")
+    first = pipeline.run(competition, small(competition), sample(), out=tmp_path / "a", world=world)
+    rows = first["rows"]
+    assert first["folds"] == 5
+    assert first["decoded_images"] == {"train": rows["train"], "test": rows["test"], "masks": rows["train"]}
+    second = pipeline.run(competition, small(competition), sample(), out=tmp_path / "b", world=world)
+    assert second["decoded_images"] == {"train": 0, "test": 0, "masks": 0}
+    # the same numbers, to the bit: nothing depends on the run folder or the clock
+    assert (tmp_path / "a/submission.csv").read_bytes() == (tmp_path / "b/submission.csv").read_bytes()
+    assert second["score"] == first["score"]
+
+
+def test_a_fold_trained_alone_has_the_bits_it_has_among_others(
+    finished: dict[str, Any], shared_cache: Path, tmp_path: Path
+) -> None:
+    competition = registry.load(finished["competition"])
+    alone = pipeline.run(
+        competition, small(competition), sample(only_folds=(1,)), out=tmp_path / "alone", world=World(shared_cache)
+    )
+    for name in ("weights/fold1.safetensors", "oof/network/fold1.npy"):
+        assert (Path(finished["run"]) / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert alone["folds_trained"] == [1]
+    assert alone["decision"] == {"threshold": 128, "area": 0.0, "gate": 0.0}  # nothing was there to choose on
+
+
+def test_predict_writes_the_run_s_submission_again(finished: dict[str, Any], shared_cache: Path) -> None:
+    path = Path(finished["submission"])
+    before = path.read_bytes()
+    path.unlink()
+    assert pipeline.predict(runs.find(finished["run"]), data=None, world=World(shared_cache)) == path
+    assert path.read_bytes() == before
+
+
+def test_out_of_fold_rows_say_where_each_prediction_lies(finished: dict[str, Any]) -> None:
+    folder = Path(finished["run"])
+    with open(folder / "oof" / "rows.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == finished["rows"]["train"]
+    flat = {row["fold"]: np.load(folder / "oof" / "network" / f"fold{row['fold']}.npy") for row in rows}
+    last = max((row for row in rows if row["fold"] == "0"), key=lambda row: int(row["offset"]))
+    height, width = map(int, last["shape"].split("x"))
+    assert len(flat["0"]) == int(last["offset"]) + height * width
+    assert flat["0"].dtype == np.uint8
+
+
+def test_folds_of_the_run_are_in_its_fold_file(finished: dict[str, Any]) -> None:
+    with open(Path(finished["run"]) / "folds.csv", newline="") as handle:
+        numbers = {row["fold"] for row in csv.DictReader(handle)}
+    assert numbers == {str(number) for number in range(finished["folds"])}
+
+
+def test_held_out_groups_are_scored_once_and_trained_never(tmp_path: Path, shared_cache: Path) -> None:
+    competition = registry.load("lgg-mri-segmentation")
+    config = small(competition, "data.holdout=0.2", "data.folds=2")
+    result = pipeline.run(competition, config, sample(), out=tmp_path / "run", world=World(shared_cache))
+    with open(tmp_path / "run" / "folds.csv", newline="") as handle:
+        held = {row["id"] for row in csv.DictReader(handle) if row["fold"] == "-1"}
+    with open(tmp_path / "run" / "submission.csv", newline="") as handle:
+        assert {row["id"] for row in csv.DictReader(handle)} == held
+    assert len({identity.rsplit("_", 1)[0] for identity in held}) == 1
+    assert 0 <= result["test_score"] <= 1
+    with open(tmp_path / "run" / "answers.csv", newline="") as handle:
+        assert not held & {row["id"] for row in csv.DictReader(handle)}
+
+
+def test_a_sample_run_is_not_the_best_run_of_the_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "ultrasound-nerve-segmentation"
+    for run, is_sample, value in (("drawn", True, 0.9), ("real", False, 0.5)):
+        folder = tmp_path / "submissions" / name / run
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps({"sample": is_sample, "score": {"value": value}}))
+    assert exit_code("list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out.splitlines()[-1])["competitions"]
+    best = {row["name"]: row["best_run"] for row in listed}
+    assert best[name] == {"run": "real", "value": 0.5}
