@@ -26,13 +26,14 @@ def train(root: Path) -> Rows:
             folders.setdefault(folder.name, folder)
     if not folders:
         raise DataError("no patient folders TCGA_*", file=root, fix="point --data at the folder that holds kaggle_3m")
-    columns: dict[str, list[str]] = {"id": [], "image": [], "mask": [], "patient": []}
+    columns: dict[str, list[str]] = {"id": [], "image": [], "mask": [], "volume": [], "patient": []}
     for name in sorted(folders, key=listing.natural):
         for picture, mask in listing.pair_masks(folders[name]):
-            patient, _ = listing.match(r"(TCGA_\w+_\d+)_(\d+)", picture, example="TCGA_CS_4941_19960909_7.tif")
-            if patient != name:
-                raise DataError("a slice of another patient", file=picture, fix=f"expected {name}_<n>.tif")
-            for column, cell in zip(columns, (picture.stem, str(picture), str(mask), patient), strict=True):
+            form = r"((TCGA_\w+_\d+)_\d+)_\d+"
+            volume, patient = listing.match(form, picture, example="TCGA_CS_4941_19960909_7.tif")
+            if volume != name:
+                raise DataError("a slice of another volume", file=picture, fix=f"expected {name}_<n>.tif")
+            for column, cell in zip(columns, (picture.stem, str(picture), str(mask), volume, patient), strict=True):
                 columns[column].append(cell)
     return Rows(columns)
 
@@ -60,7 +61,7 @@ competition = Competition(
     target="mask",
     task=BinaryMask(),
     metric=DICE_PER_VOLUME,
-    metric_group="patient",
+    metric_group="volume",
     secondary=(DICE_PER_PICTURE,),
     folds=Folds(5, group="patient", stratify="mask"),
     submission=Submission(

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a bug (traceback), 2 the user's mistake (one line), 3 stop
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -18,6 +19,8 @@ from harness import __version__, display, registry
 from harness.errors import ConfigError, HarnessError
 
 Command = Callable[..., Any]
+# what the machine refuses is the user's to mend; a file that is not there may be a bug and keeps its traceback
+MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
 
 
 def options(*names: str) -> Callable[[Command], Command]:
@@ -72,8 +75,10 @@ def list_command(as_json: bool) -> None:
 @options("data", "sample", "cache", "preset", "set", "json")
 def check(name: str, as_json: bool, **given: Any) -> None:
     """Read the data aloud: three rows, one batch through the model, one CSV row, counts."""
+    from harness.presets import configure
+
     competition = registry.load(name)
-    config = _config(competition, **given)
+    config = configure(competition, **given)
     from harness.pipeline import check as checking
     from harness.pipeline.preparation import data_root
 
@@ -89,7 +94,13 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @cli.command()
 @click.argument("name")
 @options("data", "sample")
-@click.option("--sample-rows", type=int, default=60, show_default=True, help="Training rows of the sample, about.")
+@click.option(
+    "--sample-rows",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Training rows of the sample, about.",
+)
 @options("folds")
 @click.option("--only-folds", metavar="K,K", help="Train only these folds, e.g. 0,2.")
 @click.option("--epochs", type=float, help="Total epochs, shared over the stages in proportion.")
@@ -104,8 +115,10 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @options("cache", "json")
 def run(name: str, device: str, only_folds: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
     """Train all folds, score them honestly, write a validated submission."""
+    from harness.presets import configure
+
     competition = registry.load(name)
-    config = _config(competition, **given)
+    config = configure(competition, **given)
     from harness import pipeline
 
     request = pipeline.Request(
@@ -155,7 +168,7 @@ def validate(name: str, csv_file: Path, data: str | None, sample: bool, cache: P
 
     found = inspect.validate(competition, csv_file, data=_path(data), sample=sample, world=_world(cache))
     if as_json:
-        click.echo(json.dumps(found.as_json()))
+        click.echo(json.dumps({"schema": 1, **found.as_json()}))
     else:
         click.echo("\n".join([problem.line() for problem in found.errors] or [f"valid: {found.rows} rows"]))
     if not found.valid:
@@ -175,31 +188,23 @@ def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
     result = grader.grade(
         csv_file, answers, submission=competition.submission, metric=competition.metric, secondary=competition.secondary
     )
-    click.echo(json.dumps(result) if as_json else f"{result['metric']}: {result['value']:.6f} ({result['rows']} rows)")
-
-
-def _config(competition: Any, **given: Any) -> Any:
-    """Adapter defaults < preset < -o < named flags."""
-    from dataclasses import replace
-
-    from harness.config import override, with_epochs
-    from harness.presets import PRESETS
-
-    preset = given.get("preset") or ("quick" if given.get("sample") else "standard")
-    config = competition.presets.get(preset, PRESETS[preset])(competition.defaults)
-    config = override(config, given.get("settings", ()))
-    data = {key: given[key] for key in ("folds", "holdout", "split") if given.get(key) is not None}
-    config = replace(config, data=replace(config.data, **data)) if data else config
-    direct = {key: given[key] for key in ("precision", "weights", "seed") if given.get(key) is not None}
-    config = replace(config, **direct)
-    return with_epochs(config, given["epochs"]) if given.get("epochs") is not None else config
+    click.echo(
+        json.dumps({"schema": 1, **result})
+        if as_json
+        else f"{result['metric']}: {result['value']:.6f} ({result['rows']} rows)"
+    )
 
 
 def _world(cache: Path | None, **outside: Any) -> Any:
     from harness.pipeline.preparation import World
 
     outside.setdefault("say", lambda text: click.echo(text, err=True))
-    return World(cache=cache_root(cache), **outside)
+    root = cache_root(cache)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the cache {root} cannot be made ({error.strerror})", fix="give --cache DIR") from error
+    return World(cache=root, **outside)
 
 
 def cache_root(named: Path | None) -> Path:
@@ -230,18 +235,20 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli.main(words, standalone_mode=False)
     except HarnessError as error:
-        click.echo(f"error: {error}", err=True)
-        _error_json(words, str(error).removesuffix(f"; {error.fix}"), error.fix)
-        sys.exit(error.exit_code)
+        _stop(words, str(error).removesuffix(f"; {error.fix}"), error.fix)
+    except OSError as error:
+        if error.errno not in MACHINE:
+            raise
+        _stop(words, f"{error.filename or 'disk'}: {error.strerror}", "check permissions, paths and free space")
     except click.exceptions.Abort:
-        click.echo("stopped; a started run goes on with: harness resume RUN", err=True)
-        sys.exit(3)
+        _stop(words, "stopped", "a started run goes on with: harness resume RUN", code=3)
     except click.ClickException as error:
-        error.show()
-        _error_json(words, error.format_message(), "see --help")
-        sys.exit(2)
+        _stop(words, error.format_message().replace("\n", " ").rstrip("."), "see --help")
 
 
-def _error_json(words: list[str], error: str, fix: str) -> None:
+def _stop(words: list[str], problem: str, fix: str, *, code: int = 2) -> None:
+    """One line on stderr, JSON on stdout when asked for, and out."""
+    click.echo(f"error: {problem}; {fix}", err=True)
     if "--json" in words:
-        click.echo(json.dumps({"schema": 1, "error": error, "fix": fix, "exit_code": 2}))
+        click.echo(json.dumps({"schema": 1, "error": problem, "fix": fix, "exit_code": code}))
+    sys.exit(code)

@@ -174,7 +174,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _require(len(self.stages) > 0, "no stages", "at least one stage")
-        _require(self.seed >= 0, f"seed={self.seed}", "seeds are 0 or more")
+        _require(0 <= self.seed < 2**32, f"seed={self.seed}", "seeds are 0 to 4294967295")
 
 
 def with_epochs(config: TrainConfig, total: float) -> TrainConfig:

@@ -51,7 +51,7 @@ def summary(result: dict[str, Any]) -> str:
     """A finished run for people."""
     score = result["score"]
     lines = [
-        f"{result['competition']}, {result['folds']} folds, {result['rows']['train']} rows"
+        f"{result['competition']}, {_folds(result)}, {_rows(result)}"
         + (" (sample data: drawn, a stand-in for trying out)" if result["sample"] else ""),
         f"{score['metric']}: {score['value']:.4f}  {_interval(score['interval'])} out-of-fold, decisions nested",
         "folds: " + "  ".join(_number(value) for value in result["fold_scores"]),
@@ -98,6 +98,15 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[key], description=label, completed=done, total=total)
 
         yield report
+
+
+def _folds(result: dict[str, Any]) -> str:
+    trained, number = len(result["folds_trained"]), result["folds"]
+    return f"{number} folds" if trained == number else f"{trained} of {number} folds"
+
+
+def _rows(result: dict[str, Any]) -> str:
+    return f"{result['rows']['scored']} of {result['rows']['train']} rows scored"
 
 
 def _interval(pair: list[float | None]) -> str:

@@ -5,6 +5,7 @@ Sources: POSIX rename(2) is atomic within a file system; the folder is synced to
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from harness.errors import SpaceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,13 +84,17 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 @contextmanager
 def replacing_array(path: Path, length: int) -> Iterator[np.memmap]:
-    """Yields a writable flat uint8 memory map that takes the name `path` (npy format) when the block ends well."""
+    """Yields a writable flat uint8 memory map that takes the name `path` (npy format) when the block ends well.
+
+    Raises:
+        SpaceError: the disk is full.
+    """
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(length,))
+        array = _reserved(np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(length,)), temporary)
         yield array
         array.flush()
         del array
@@ -109,13 +116,31 @@ def grow_array(path: Path, length: int) -> np.memmap:
     """A writable flat uint8 memory map at `path`, created when absent, reopened when present.
 
     The caller fills it inside a folder that is not complete yet and marks completion itself.
+
+    Raises:
+        SpaceError: the disk is full.
     """
     import numpy as np
 
     if path.exists():
         return np.lib.format.open_memmap(path, mode="r+")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(length,))
+    return _reserved(np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(length,)), path)
+
+
+def _reserved(array: np.memmap, path: Path) -> np.memmap:
+    """The map with its blocks on disk: a hole met by a full disk would end the process without a word (SIGBUS)."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with open(path, "r+b") as handle:
+                os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            fix = "free some space, or choose another disk with --cache or --out"
+            raise SpaceError(f"no space for {array.nbytes / 1e9:.2f} GB", file=path.parent, fix=fix) from error
+    return array
 
 
 def finite(value: Any) -> Any:

@@ -44,7 +44,10 @@ def pictures(folder: Path) -> list[Path]:
     Raises:
         DataError: none.
     """
-    found = sorted((path for path in folder.iterdir() if path.suffix.lower() in PICTURES), key=natural)
+    try:
+        found = sorted((path for path in folder.iterdir() if path.suffix.lower() in PICTURES), key=natural)
+    except OSError as error:
+        raise DataError(f"unreadable ({error.strerror})", file=folder, fix="check its permissions") from error
     if not found:
         raise DataError("a folder without pictures", file=folder, fix=f"expected files ending in {', '.join(PICTURES)}")
     return found

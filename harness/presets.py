@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from harness.config import TrainConfig, with_epochs
+from harness.competition import Competition
+from harness.config import TrainConfig, override, with_epochs
 
 
 def quick(config: TrainConfig) -> TrainConfig:
@@ -26,3 +28,29 @@ def best(config: TrainConfig) -> TrainConfig:
 
 
 PRESETS: dict[str, Callable[[TrainConfig], TrainConfig]] = {"quick": quick, "standard": standard, "best": best}
+
+
+def configure(
+    competition: Competition,
+    *,
+    preset: str | None = None,
+    sample: bool = False,
+    settings: Sequence[str] = (),
+    epochs: float | None = None,
+    **flags: Any,
+) -> TrainConfig:
+    """The resolved configuration: adapter defaults < preset < `-o` settings < named flags.
+
+    Args:
+        preset: None means quick for a sample, else standard.
+        flags: named flags; those of no configuration field, and those that are None, change nothing.
+
+    Raises:
+        ConfigError: an unknown key or a value that does not fit.
+    """
+    name = preset or ("quick" if sample else "standard")
+    config = override(competition.presets.get(name, PRESETS[name])(competition.defaults), settings)
+    data = {key: flags[key] for key in ("folds", "holdout", "split") if flags.get(key) is not None}
+    direct = {key: flags[key] for key in ("precision", "weights", "seed") if flags.get(key) is not None}
+    config = replace(config, data=replace(config.data, **data), **direct)
+    return config if epochs is None else with_epochs(config, epochs)

@@ -6,6 +6,8 @@ import json
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,11 @@ class Run:
 
     Attributes:
         path: the folder.
+        found: whether the folder (empty) was there before the run.
     """
 
     path: Path
+    found: bool = False
 
     @property
     def id(self) -> str:
@@ -34,21 +38,38 @@ class Run:
         return self.path.name
 
     def settings(self) -> dict[str, Any]:
-        """config.json: the request and the resolved configuration."""
-        return _read(self.path / "config.json")
+        """config.json: the request and the resolved configuration.
+
+        Raises:
+            RunError: unreadable, or no run's.
+        """
+        settings = _read(self.path / "config.json")
+        if not {"competition", "request", "config"} <= set(settings):
+            raise RunError("is no run's configuration", file=self.path / "config.json", fix="start a new run")
+        return settings
 
     def scores(self) -> dict[str, Any] | None:
         """scores.json of a finished run."""
         path = self.path / "scores.json"
         return _read(path) if path.exists() else None
 
-    def done(self, phase: str, inputs: Any) -> dict[str, Any] | None:
-        """What a finished phase recorded, when it was finished on the same inputs."""
+    def environment(self) -> dict[str, Any] | None:
+        """environment.json: versions, device and threads the run began with."""
+        path = self.path / "environment.json"
+        return _read(path) if path.exists() else None
+
+    def folds_trained(self) -> list[int]:
+        """The folds of the run that are done."""
+        names = (path.stem for path in (self.path / "phases").glob("fold*.json"))
+        return sorted(int(name.removeprefix("fold")) for name in names if name != "folds")
+
+    def done(self, phase: str, inputs: Any, *outputs: Path) -> dict[str, Any] | None:
+        """What a finished phase recorded, when it was finished on the same inputs and its outputs are there."""
         path = self.path / "phases" / f"{phase}.json"
-        if not path.exists():
+        if not path.exists() or not all(output.exists() for output in outputs):
             return None
         record = _read(path)
-        return record if record["inputs"] == hash_value(inputs) else None
+        return record if record.get("inputs") == hash_value(inputs) else None
 
     def finish(self, phase: str, inputs: Any, **facts: Any) -> dict[str, Any]:
         """Marks a phase as done on these inputs; returns the record."""
@@ -57,32 +78,54 @@ class Run:
         self.log("phase", **record)
         return record
 
-    def discard(self) -> None:
-        """Removes a run in which nothing was done yet."""
-        shutil.rmtree(self.path)
-
     def log(self, event: str, **facts: Any) -> None:
         """Adds a line to log.jsonl."""
         files.append_line(self.path / "log.jsonl", {"event": event, "time": round(time.time(), 3), **facts})
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Holds the folder for this process; a killed process holds nothing.
+
+        Raises:
+            RunError: another process works in it.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise RunError("another process works on this run", file=self.path, fix="wait for it, or end it") from error
+
+    def discard(self) -> None:
+        """Removes a run in which nothing was done yet; a folder that was there before stays, empty."""
+        for path in self.path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not self.found:
+            self.path.rmdir()
 
 
 def create(out: Path | None, competition: str, *, clock: files.Clock = time.time) -> Run:
     """A new, empty run folder: `out`, or `submissions/<competition>/<UTC time>-<4 characters>`.
 
     Raises:
-        RunError: `out` holds a run already (with the command that goes on with it) or other files.
+        RunError: `out` holds a run already (with the command that goes on with it) or other files, or cannot be made.
     """
     if out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(clock()))
         out = BASE / competition / f"{stamp}-{''.join(secrets.choice(LETTERS) for _ in range(4))}"
-    elif (out / "config.json").exists():
-        finished = Run(out).scores() is not None
-        fix = "choose another --out" if finished else f"go on with: harness resume {out}"
-        raise RunError(f"holds a {'finished' if finished else 'started'} run", file=out, fix=fix)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError("exists and is not an empty folder", file=out, fix="choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    return Run(out)
+    try:
+        found = out.exists()
+        if (out / "config.json").exists():
+            finished = Run(out).scores() is not None
+            fix = "choose another --out" if finished else f"go on with: harness resume {out}"
+            raise RunError(f"holds a {'finished' if finished else 'started'} run", file=out, fix=fix)
+        if found and (not out.is_dir() or any(out.iterdir())):
+            raise RunError("exists and is not an empty folder", file=out, fix="choose another --out")
+        out.mkdir(parents=True, exist_ok=found)
+    except OSError as error:
+        raise RunError(f"cannot be made ({error.strerror})", file=out, fix="choose another --out") from error
+    return Run(out, found)
 
 
 def find(name: str) -> Run:
@@ -92,24 +135,35 @@ def find(name: str) -> Run:
         RunError: no such run.
     """
     folder = Path(name)
-    candidates = [folder] if (folder / "config.json").exists() else sorted(BASE.glob(f"*/{name}"))
+    candidates = [folder] if (folder / "config.json").exists() else sorted(BASE.glob(f"*/{folder.name}"))
     if not candidates or not (candidates[0] / "config.json").exists():
         raise RunError(f"no run '{name}'", fix=f"name a run folder, or an id under {BASE}/<competition>/")
     return Run(candidates[0])
 
 
 def best(competition: str, *, higher_is_better: bool) -> dict[str, Any] | None:
-    """The best finished run of a competition under `submissions/`: {"run", "value"}; sample runs do not count."""
+    """The best finished run of a competition under `submissions/`: {"run", "value"}.
+
+    Sample runs, runs of some folds only, and folders that cannot be read do not count.
+    """
     found = []
     for path in sorted(BASE.glob(f"{competition}/*/scores.json")):
-        scores = _read(path)
-        if not scores.get("sample") and scores.get("score", {}).get("value") is not None:
-            found.append({"run": path.parent.name, "value": scores["score"]["value"]})
+        try:
+            scores = _read(path)
+            whole = not scores["sample"] and len(scores["folds_trained"]) == scores["folds"]
+            value = scores["score"]["value"]
+        except (RunError, KeyError, TypeError):
+            continue
+        if whole and value is not None:
+            found.append({"run": path.parent.name, "value": value})
     return (max if higher_is_better else min)(found, key=lambda run: run["value"]) if found else None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"unreadable ({error})", file=path, fix="the run folder is damaged; start a new run") from error
+    if not isinstance(value, dict):
+        raise RunError("holds no JSON object", file=path, fix="the run folder is damaged; start a new run")
+    return value

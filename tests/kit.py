@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from harness import registry
+import torch
+
+from harness import pipeline, registry
 from harness.competition import Competition
 from harness.config import TrainConfig, override
 from harness.data.materialise import write_sample
 from harness.pipeline import Request
 from harness.pipeline.preparation import Data, World, prepare
 
-SHIPPED = ("lgg-mri-segmentation", "ultrasound-nerve-segmentation")
+SHIPPED = registry.names()
 ROWS = 20
 SMALL = (
     "model.encoder=mobilenetv3_small_050",
@@ -41,6 +43,13 @@ def sample_data(name: str, cache: Path, *settings: str) -> tuple[Competition, Tr
     competition = registry.load(name)
     config = small(competition, *settings)
     return competition, config, prepare(competition, config, sample_root(name, cache), World(cache))
+
+
+def run_small(name: str, settings: tuple[str, ...], out: Path, cache: Path) -> None:
+    """A sample run in a process of its own."""
+    torch.set_num_threads(1)
+    competition = registry.load(name)
+    pipeline.run(competition, small(competition, *settings), request(), out=out, world=World(cache))
 
 
 def request(**changes: object) -> Request:

@@ -31,10 +31,12 @@ def test_the_doubled_brain_tree_is_read_once(real_data: Path, shared_cache: Path
 
 
 def test_the_nerve_frames_have_twelve_subjects_and_a_third_are_empty(real_data: Path, shared_cache: Path) -> None:
-    data = prepared("ultrasound-nerve-segmentation", real_data, shared_cache)
+    name = "ultrasound-nerve-segmentation"
+    data = prepared(name, real_data, shared_cache)
     assert (len(data.train), len(set(data.train["subject"]))) == (53, 12)
-    assert data.test is not None
-    assert data.test.ids == [str(number) for number in range(1, 19)]
+    test = registry.load(name).test(data.root)
+    assert test is not None
+    assert test.ids == [str(number) for number in range(1, 19)]
     areas = data.areas()
     empty = dice(np.stack([np.zeros_like(areas), np.zeros_like(areas), areas], axis=1)).mean()
     assert empty == pytest.approx(18 / 53)

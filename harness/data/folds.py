@@ -106,7 +106,7 @@ def published(marks: Sequence[str]) -> FoldPlan:
 def _nearest_share(holdout: float, groups: int) -> Fraction:
     """`holdout` as a fraction above 0 whose parts, at most a hundred, can each be given a whole group."""
     parts = min(groups, 100)
-    return max(Fraction(holdout).limit_denominator(parts), Fraction(1, parts))
+    return min(max(Fraction(holdout).limit_denominator(parts), Fraction(1, parts)), Fraction(parts - 1, parts))
 
 
 def _deal(codes: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.ndarray:

@@ -69,6 +69,10 @@ class Stream(Dataset):
         for pictures, targets, rows in loader:
             yield Batch({self.name: pictures}, targets, rows)
 
+    def first(self, batch: int) -> Batch:
+        """The first batch, for a look or a probe."""
+        return next(iter(self.batches(0, 1, batch=batch, workers=0, pin=False)))
+
 
 def prediction_batches(
     pictures: Cache, rows: Sequence[int] | np.ndarray, *, name: str, size: Size, batch: int

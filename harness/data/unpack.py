@@ -85,6 +85,9 @@ def unpack(
 def _opened(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
+    except OSError as error:
+        fix = "check the file and its permissions"
+        raise DataError(f"unreadable ({error.strerror})", file=archive, fix=fix) from error
     except (zipfile.BadZipFile, struct.error, EOFError, ValueError, OverflowError, NotImplementedError) as error:
         with open(archive, "rb") as handle:
             start = handle.read(16)
@@ -96,8 +99,8 @@ def _opened(archive: Path) -> zipfile.ZipFile:
 
 
 def _digest(archive: Path, bundle: zipfile.ZipFile) -> str:
-    status = archive.stat()
-    digest = hashlib.blake2b(f"{status.st_size} {status.st_mtime_ns} ".encode())
+    """Key of the content: the directory at the end holds every entry's name, size and checksum."""
+    digest = hashlib.blake2b(f"{archive.stat().st_size} ".encode())
     with open(archive, "rb") as handle:
         handle.seek(bundle.start_dir)
         while chunk := handle.read(CHUNK):

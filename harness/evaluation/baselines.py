@@ -26,16 +26,15 @@ def mean_masks(
     """fold -> float32 [H, W]: the mean of the masks of all *other* folds, at `size`.
 
     Args:
-        truth: row -> uint8 [h, w] mask of 0 and 1.
+        truth: row -> bool [h, w] mask.
         rows, folds: the rows and the fold of each.
     """
     numbers = [int(number) for number in np.unique(folds)]
+    assert len(numbers) > 1, "one fold alone has no other rows to average"
     sums = {number: np.zeros(size, dtype=np.float64) for number in numbers}
     for row, fold in zip(rows, folds.tolist(), strict=True):
         sums[fold] += cv2.resize(truth(row).astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
     counts = {number: int((folds == number).sum()) for number in numbers}
-    if len(numbers) == 1:  # no other fold: the mean mask of the rows themselves would have seen the answers
-        return {numbers[0]: np.zeros(size, dtype=np.float32)}
     total, rows_total = sum(sums.values()), len(folds)
     return {number: ((total - sums[number]) / (rows_total - counts[number])).astype(np.float32) for number in numbers}
 
@@ -51,9 +50,9 @@ def collect(
     Args:
         rows: the rows, in the order of `groups`.
         probability: row -> uint8 [H, W].
-        truth: row -> uint8 [H, W] of 0 and 1.
+        truth: row -> bool [H, W].
     """
     inside, outside = np.zeros((2, len(rows), 256), dtype=np.int64)
     for index, row in enumerate(rows):
-        inside[index], outside[index] = histogram(probability(row), truth(row).view(np.bool_))
+        inside[index], outside[index] = histogram(probability(row), truth(row))
     return Histograms(inside, outside, groups)

@@ -6,9 +6,9 @@ repeated. `run` starts a folder, `resume` goes on with one: both end in `_procee
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,12 @@ from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError, HarnessError, RunError
 from harness.evaluation.masks import Decision
+from harness.hashing import hash_value
 from harness.pipeline import answer, fold, hardware, score
-from harness.pipeline.preparation import Data, World, data_root, plan_folds, prepare, write_folds
+from harness.pipeline.job import Job, Request
+from harness.pipeline.preparation import Data, World, data_root, plan_folds, prepare, prepare_test, write_folds
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, besides the configuration.
-
-    Attributes:
-        data: folder or zip, or None to look in the usual places.
-        sample: draw the adapter's sample instead.
-        sample_rows: how many training rows of it, about.
-        only_folds: folds to train; empty means all.
-        device: "auto", "cpu" or "cuda".
-    """
-
-    data: str | None = None
-    sample: bool = False
-    sample_rows: int = 60
-    only_folds: tuple[int, ...] = ()
-    device: str = "auto"
 
 
 def run(
@@ -55,13 +38,14 @@ def run(
     settings = {
         "schema": SCHEMA,
         "competition": competition.name,
-        "request": dataclasses.asdict(request),
+        "request": asdict(request),
         "config": as_json(config),
     }
-    files.write_json(folder.path / "config.json", settings)  # from here on the run can be resumed
-    world.say(f"run {folder.path}")
     try:
-        return _proceed(competition, config, request, folder, settings, world)
+        with folder.alone():
+            files.write_json(folder.path / "config.json", settings)  # from here on the run can be resumed
+            world.say(f"run {folder.path}")
+            return _proceed(competition, folder, settings, request, world)
     except KeyboardInterrupt:
         world.say(f"go on with: harness resume {folder.path}")
         raise
@@ -74,7 +58,7 @@ def run(
 def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: World) -> dict[str, Any]:
     """Goes on with a run where it stopped; returns the run's JSON at once when it is finished.
 
-    `data` or `sample` stand for where the same data lies now.
+    `data` or `sample` say where the same data lies now.
 
     Raises:
         RunError: the data is not what the run began with.
@@ -82,10 +66,10 @@ def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: W
     finished = folder.scores()
     if finished is not None:
         return finished
-    settings = folder.settings()
-    competition = registry.load(settings["competition"])
-    request = _elsewhere(from_json(settings["request"], Request), data, sample)
-    return _proceed(competition, from_json(settings["config"]), request, folder, settings, world)
+    with folder.alone():
+        settings = folder.settings()
+        where = _elsewhere(from_json(settings["request"], Request), data, sample)
+        return _proceed(registry.load(settings["competition"]), folder, settings, where, world)
 
 
 def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: World) -> Path:
@@ -98,103 +82,108 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     if finished is None:
         raise RunError("the run is not finished", file=folder.path, fix=f"harness resume {folder.path}")
     competition, config = registry.load(settings["competition"]), from_json(settings["config"])
-    request = _elsewhere(from_json(settings["request"], Request), data, sample)
-    read = prepare(competition, config, _root(competition, config, request, world), world)
-    if read.test is None and read.hash != settings["data_hash"]:
+    root = _root(competition, _elsewhere(from_json(settings["request"], Request), data, sample), world)
+    machine = hardware.here(from_json(settings["hardware"], hardware.Hardware), world)
+    job = Job(competition, config, folder, machine, world)
+    test = prepare_test(competition, config, root, world)
+    if test is not None:
+        answer.write_submission(job, finished["folds_trained"], test=test, decision=Decision(**finished["decision"]))
+        return folder.path / "submission.csv"
+    own = prepare(competition, config, root, world)
+    if own.hash != settings["data_hash"]:
         fix = "a competition without a test set predicts only the data of its run"
         raise RunError("the data is not what the run was trained on", file=folder.path, fix=fix)
-    decision = Decision(**finished["decision"])
-    resolved = from_json(settings["hardware"], hardware.Hardware)
-    here = dataclasses.replace(resolved, device=hardware.choose_device("auto"))
-    if here.device == "cpu" and here.precision == "fp16":
-        here = dataclasses.replace(here, precision="fp32")
-    folds = list(range(len(finished["fold_scores"])) if not request.only_folds else request.only_folds)
-    answer.write_submission(competition, config, read, folds, decision, run=folder, hardware=here, world=world)
+    answer.write_own_submission(job, data=own)
     return folder.path / "submission.csv"
 
 
 def _proceed(
-    competition: Competition,
-    config: TrainConfig,
-    request: Request,
-    run: runs.Run,
-    settings: dict[str, Any],
-    world: World,
+    competition: Competition, run: runs.Run, settings: dict[str, Any], where: Request, world: World
 ) -> dict[str, Any]:
     """The arrow, from the data to scores.json."""
-    begin = time.time()
-    root = _root(competition, config, request, world)
-    data = prepare(competition, config, root, world)
-    decoded = {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in data.decoded.items()}
-    if settings.get("data_hash", data.hash) != data.hash:
+    begin, request = time.time(), from_json(settings["request"], Request)
+    config = from_json(settings["config"])
+    machine = _machine(competition, config, request, run, settings, world=world)
+    root = _root(competition, where, world)
+    data, test = prepare(competition, config, root, world), prepare_test(competition, config, root, world)
+    data_hash = hash_value([data.hash, test.hash]) if test else data.hash
+    if settings.get("data_hash", data_hash) != data_hash:
         raise RunError("the data has changed since the run began", file=root, fix="start a new run, or give its --data")
     plan = plan_folds(competition, config, data)
     wanted = _wanted_folds(plan, request)
-    resolved = _hardware(competition, config, request, data, plan, settings, world)
-    settings |= {"data_hash": data.hash, "hardware": dataclasses.asdict(resolved), "decoded": decoded}
-    _write_start(run, settings, data, plan, resolved)
     for sentence in plan.told:
         world.say(sentence)
-
-    inputs = [_training_inputs(config), data.hash, plan.digest(data.train.ids), dataclasses.asdict(resolved)]
-    for number in wanted:
-        if run.done(f"fold{number}", [*inputs, number]) is None:
-            began = time.time()
-            fold.train_fold(competition, config, data, plan, number, run=run, hardware=resolved, world=world)
-            run.finish(f"fold{number}", [*inputs, number], seconds=time.time() - began)
-
-    found = score.out_of_fold(competition, data, plan, wanted, run)
-    scored, network = score.score(competition, config, data, found)
-    run.finish("choose", [*inputs, wanted], **scored["decision"])
-    answer.write_out_of_fold(competition, data, found, network, run)
-    test_score = answer.held_out_score(
-        competition, config, data, plan, wanted, network.final, run=run, hardware=resolved
+    examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0)
+    machine = hardware.probed(
+        competition, config, machine, first_batch=functools.partial(examples.first, config.train.batch), world=world
     )
-    if run.done("predict", [*inputs, wanted, scored["decision"]]) is None:
-        answer.write_submission(
-            competition, config, data, wanted, network.final, run=run, hardware=resolved, world=world
-        )
-        run.finish("predict", [*inputs, wanted, scored["decision"]])
+    decoded = {
+        "train": data.pictures.decoded,
+        "test": test.pictures.decoded if test else 0,
+        "masks": data.masks.decoded,
+    }
+    decoded = {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in decoded.items()}
+    _write_start(run, {**settings, "data_hash": data_hash, "hardware": asdict(machine), "decoded": decoded}, data, plan)
+    job = Job(competition, config, run, machine, world)
+
+    inputs = [_training_inputs(config), data_hash, plan.digest(data.train.ids), asdict(machine)]
+    before = 0.0
+    for number in wanted:
+        outputs = (fold.weights_file(run, number), fold.out_of_fold_file(run, number))
+        record = run.done(f"fold{number}", [*inputs, number], *outputs)
+        if record is None:
+            began = time.time()
+            fold.train_fold(job, number, data=data, plan=plan)
+            run.finish(f"fold{number}", [*inputs, number], seconds=time.time() - began)
+        else:
+            before += record["seconds"]
+        fold.forget_state(run, number)
+
+    found = score.out_of_fold(job, wanted, data=data, plan=plan)
+    scored, network = score.score(job, found, data=data, plan=plan)
+    run.finish("choose", [*inputs, wanted], **scored["decision"])
+    answer.write_out_of_fold(job, found, data=data, network=network)
+    test_score = answer.held_out_score(job, wanted, data=data, plan=plan, decision=network.final)
+    submission = run.path / "submission.csv"
+    if test is None:
+        answer.write_own_submission(job, data=data)
+    elif run.done("predict", [*inputs, wanted, scored["decision"]], submission) is None:
+        answer.write_submission(job, wanted, test=test, decision=network.final)
+    run.finish("predict", [*inputs, wanted, scored["decision"]])
     result = {
         "schema": SCHEMA,
         "status": "finished",
         "competition": competition.name,
         "run": str(run.path),
         "sample": request.sample,
-        "submission": str(run.path / "submission.csv"),
+        "submission": str(submission),
         **scored,
         "test_score": test_score,
         "folds": plan.number,
         "folds_trained": wanted,
         "folds_hash": plan.digest(data.train.ids),
-        "rows": {"train": len(data.train), "test": len(data.test) if data.test else 0},
-        "seconds": round(time.time() - begin, 1),
+        "rows": {"train": len(data.train), "scored": len(found.rows), "test": len(test.rows) if test else 0},
+        "seconds": round(before + time.time() - begin, 1),
         "decoded_images": decoded,
-        "device": hardware.device_name(resolved.device),
-        "precision": resolved.precision,
-        "weights": resolved.encoder_weights or "scratch",
+        "device": hardware.device_name(machine.device),
+        "precision": machine.precision,
+        "weights": machine.encoder_weights or "scratch",
     }
     files.write_json(run.path / "scores.json", result)
     run.finish("write", [*inputs, wanted], score=result["score"]["value"])
     return files.finite(result)
 
 
+def _root(competition: Competition, where: Request, world: World) -> Path:
+    named = None if where.data is None else Path(where.data)
+    return data_root(competition, data=named, sample=where.sample, sample_rows=where.sample_rows, seed=0, world=world)
+
+
 def _elsewhere(request: Request, data: str | None, sample: bool) -> Request:
     """The request with the data named now, if any is."""
     if data is None and not sample:
         return request
-    return dataclasses.replace(request, data=None if data is None else str(Path(data).absolute()), sample=sample)
-
-
-def _root(competition: Competition, config: TrainConfig, request: Request, world: World) -> Path:
-    return data_root(
-        competition,
-        data=None if request.data is None else Path(request.data),
-        sample=request.sample,
-        sample_rows=request.sample_rows,
-        seed=0,
-        world=world,
-    )
+    return replace(request, data=None if data is None else str(Path(data).absolute()), sample=sample)
 
 
 def _wanted_folds(plan: FoldPlan, request: Request) -> list[int]:
@@ -206,27 +195,23 @@ def _wanted_folds(plan: FoldPlan, request: Request) -> list[int]:
     return sorted(set(request.only_folds)) or list(range(plan.number))
 
 
-def _hardware(
+def _machine(
     competition: Competition,
     config: TrainConfig,
     request: Request,
-    data: Data,
-    plan: FoldPlan,
+    run: runs.Run,
     settings: dict[str, Any],
+    *,
     world: World,
 ) -> hardware.Hardware:
-    """As the run began; else resolved now."""
-    if "hardware" in settings:
-        return from_json(settings["hardware"], hardware.Hardware)
-    examples = fold.stream(competition, config, data, plan, 0, 0)
-    return hardware.resolve(
-        competition,
-        config,
-        device=request.device,
-        offline=request.sample,
-        first_batch=lambda: next(iter(examples.batches(0, 1, batch=config.train.batch, workers=0, pin=False))),
-        world=world,
-    )
+    """As the run began, with a word on what differs now; else settled anew."""
+    if "hardware" not in settings:
+        return hardware.settle(competition, config, device=request.device, offline=request.sample, world=world)
+    machine = hardware.here(from_json(settings["hardware"], hardware.Hardware), world)
+    different = hardware.differences(run.environment() or {}, hardware.environment(machine.device))
+    if different:
+        world.say(f"not bit-identical to an uninterrupted run, because {'; '.join(different)}")
+    return machine
 
 
 def _training_inputs(config: TrainConfig) -> dict[str, Any]:
@@ -234,16 +219,13 @@ def _training_inputs(config: TrainConfig) -> dict[str, Any]:
     return {key: value for key, value in as_json(config).items() if key not in ("report", "space", "data")}
 
 
-def _write_start(
-    run: runs.Run, settings: dict[str, Any], data: Data, plan: FoldPlan, resolved: hardware.Hardware
-) -> None:
-    """config.json, environment.json and folds.csv."""
-    environment = run.path / "environment.json"
-    if not environment.exists():
-        files.write_json(environment, hardware.environment(resolved.device))
+def _write_start(run: runs.Run, settings: dict[str, Any], data: Data, plan: FoldPlan) -> None:
+    """folds.csv, environment.json and the resolved config.json."""
+    if run.environment() is None:
+        files.write_json(run.path / "environment.json", hardware.environment(settings["hardware"]["device"]))
     write_folds(run.path / "folds.csv", data, plan)
-    run.finish("cache", data.hash, decoded=data.decoded)
-    run.finish("folds", [data.hash, plan.digest(data.train.ids)], number=plan.number)
+    run.finish("cache", settings["data_hash"], decoded=settings["decoded"])
+    run.finish("folds", [settings["data_hash"], plan.digest(data.train.ids)], number=plan.number)
     files.write_json(run.path / "config.json", settings)
 
 

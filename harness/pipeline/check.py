@@ -11,7 +11,7 @@ from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.pipeline.fold import stream
 from harness.pipeline.hardware import Hardware, build_net
-from harness.pipeline.preparation import Data, World, plan_folds, prepare
+from harness.pipeline.preparation import Data, World, plan_folds, prepare, prepare_test
 from harness.training import loop
 
 
@@ -22,6 +22,7 @@ def check(competition: Competition, config: TrainConfig, root: Any, world: World
         HarnessError: whatever is wrong, with file, row and fix.
     """
     data = prepare(competition, config, root, world)
+    test = prepare_test(competition, config, root, world)
     plan = plan_folds(competition, config, data)
     areas, picture = data.areas(), competition.picture
     for row in sorted({0, len(data.train) // 2, len(data.train) - 1}):
@@ -37,7 +38,7 @@ def check(competition: Competition, config: TrainConfig, root: Any, world: World
     counts = {
         "competition": competition.name,
         "rows": len(data.train),
-        "test_rows": len(data.test) if data.test else 0,
+        "test_rows": len(test.rows) if test else 0,
         "groups": len(set(data.train[competition.folds.group])) if competition.folds.group else None,
         "folds": plan.number,
         "empty_masks": int((areas == 0).sum()),
@@ -61,8 +62,7 @@ def _one_batch(competition: Competition, config: TrainConfig, data: Data, plan: 
     """One batch through the net and its loss; one CSV row of its first prediction."""
     loop.seed_everything(config.seed, 0)
     net = build_net(competition, config, Hardware("cpu", "fp32", None))
-    examples = stream(competition, config, data, plan, 0, 0)
-    batch = next(iter(examples.batches(0, 1, batch=min(4, config.train.batch), workers=0, pin=False)))
+    batch = stream(competition, config, data=data, plan=plan, fold=0, stage=0).first(min(4, config.train.batch))
     assert batch.target is not None, "a training batch carries targets"
     with torch.no_grad():
         logits = net(batch.inputs)
@@ -71,7 +71,7 @@ def _one_batch(competition: Competition, config: TrainConfig, data: Data, plan: 
     world.say(f"one batch: pictures {shape} uint8, targets {tuple(batch.target.shape)} float32")
     world.say(f"  through {config.model.encoder}: logits {tuple(logits.shape)}, loss {loss.item():.3f}")
     row = int(batch.rows[0])
-    truth = data.masks[row][:, :, 0].view(np.bool_)
+    truth = data.truth(row)
     line = competition.submission.write(data.train.ids[row], truth)[0]
     text = ",".join(line)
     world.say(f"one CSV row (the true answer): {text if len(text) < 80 else text[:77] + '...'}")

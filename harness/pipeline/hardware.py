@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,10 @@ def choose_device(asked: str) -> str:
     return ("cuda" if available else "cpu") if asked == "auto" else asked
 
 
-def build_net(competition: Competition, config: TrainConfig, hardware: Hardware) -> nn.Module:
-    """The net on its device, channels last, encoder weights loaded."""
+def build_net(
+    competition: Competition, config: TrainConfig, hardware: Hardware, *, pretrained: bool = True
+) -> nn.Module:
+    """The net on its device, channels last; encoder weights loaded unless others follow."""
     picture = competition.picture
     net = MaskNet(
         config.model.encoder,
@@ -67,21 +69,15 @@ def build_net(competition: Competition, config: TrainConfig, hardware: Hardware)
         input_name=picture.column,
         dropout=config.model.dropout,
     )
-    if hardware.encoder_weights:
+    if hardware.encoder_weights and pretrained:
         load_encoder(net.encoder, Path(hardware.encoder_weights), picture.channels)
     return net.to(hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def resolve(
-    competition: Competition,
-    config: TrainConfig,
-    *,
-    device: str,
-    offline: bool,
-    first_batch: Callable[[], Batch],
-    world: World,
-) -> Hardware:
-    """The device, the precision and the weights of a run; `first_batch` is read only when a probe needs it.
+def settle(competition: Competition, config: TrainConfig, *, device: str, offline: bool, world: World) -> Hardware:
+    """The device and the weights of a run, and its precision unless a probe must tell ("auto" on a CPU).
+
+    Builds the net once, so that what cannot be built is said before any data is read.
 
     Raises:
         ConfigError: what was asked for is not to be had.
@@ -92,10 +88,38 @@ def resolve(
     file = None if weights.path is None else str(weights.path.absolute())
     if config.precision != "auto":
         precision.check(device, config.precision)
-        return Hardware(device, config.precision, file)
-    if device == "cuda":
-        return Hardware(device, "fp16", file)
-    return Hardware(device, _probed(competition, config, first_batch, world), file)
+    kind = "fp16" if config.precision == "auto" and device == "cuda" else config.precision
+    build_net(competition, config, Hardware("cpu", "fp32", file))
+    return Hardware(device, kind, file)
+
+
+def probed(
+    competition: Competition, config: TrainConfig, hardware: Hardware, *, first_batch: Callable[[], Batch], world: World
+) -> Hardware:
+    """The same with a precision: "auto" becomes what real steps on this CPU found faster.
+
+    The answer for a (model, size, machine) is kept in the cache; `first_batch` is read only when there is none.
+    """
+    if hardware.precision != "auto":
+        return hardware
+    return replace(hardware, precision=_probed(competition, config, first_batch, world))
+
+
+def here(recorded: Hardware, world: World) -> Hardware:
+    """What a run was trained on, or, where that is not to be had, what there is, said aloud."""
+    if recorded.device == "cpu" or torch.cuda.is_available():
+        return recorded
+    world.say(f"the run used {recorded.device} in {recorded.precision}; this machine goes on with the CPU in fp32")
+    return replace(recorded, device="cpu", precision="fp32")
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What decides bits and differs between two environments, as sentences."""
+    return [
+        f"{name} was {then.get(name)} and is {now.get(name)}"
+        for name in ("processor", "threads", "device", "packages")
+        if then.get(name) != now.get(name)
+    ]
 
 
 def _probed(competition: Competition, config: TrainConfig, first_batch: Callable[[], Batch], world: World) -> str:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from harness import files
+from harness import files, listing
 from harness.competition import Competition, Size
 from harness.config import TrainConfig
 from harness.data import folds, locate, materialise, unpack
 from harness.data.cache import Cache, Progress, mask_cache, picture_cache, silent
-from harness.errors import ConfigError
+from harness.errors import CompetitionError, ConfigError, DataError
 from harness.hashing import hash_files, hash_value
 from harness.rows import Rows
 
@@ -45,30 +46,44 @@ class World:
 
 @dataclass(frozen=True)
 class Data:
-    """Rows with their decoded pixels.
+    """Training rows with their decoded pixels.
 
     Attributes:
         root: the unpacked data folder.
-        train, test: rows; test is None for a competition without a test set.
-        pictures, masks, test_pictures: caches in row order.
+        train: rows.
+        pictures, masks: caches in row order.
         hash: of ids, groups and the bytes of every file.
         duplicates: training pictures whose bytes another training picture has too.
-        decoded: image files decoded by this call: {"train", "test", "masks"}.
     """
 
     root: Path
     train: Rows
-    test: Rows | None
     pictures: Cache
     masks: Cache
-    test_pictures: Cache | None
     hash: str
     duplicates: int
-    decoded: dict[str, int] = field(default_factory=dict)
 
     def areas(self) -> np.ndarray:
         """int64 [N]: pixels inside each training mask."""
         return np.array([int(np.count_nonzero(self.masks[row])) for row in range(len(self.masks))], dtype=np.int64)
+
+    def size(self, row: int) -> Size:
+        """Native (height, width) of a training row."""
+        height, width = self.pictures.sizes[row].tolist()
+        return height, width
+
+    def truth(self, row: int) -> np.ndarray:
+        """bool [H, W]: the true mask of a training row."""
+        return self.masks[row][:, :, 0].view(np.bool_)
+
+
+@dataclass(frozen=True)
+class TestData:
+    """Test rows with their decoded pixels, as Data."""
+
+    rows: Rows
+    pictures: Cache
+    hash: str
 
 
 def data_root(
@@ -77,8 +92,11 @@ def data_root(
     """The folder with the competition's files: found, unpacked, or drawn.
 
     Raises:
+        ConfigError: both data and the sample asked for.
         DataError: nothing found, or a zip that cannot be trusted.
     """
+    if sample and data is not None:
+        raise ConfigError("--data and --sample", fix="choose one of the two")
     if sample:
         return materialise.write_sample(competition, rows=sample_rows, seed=seed, cache=world.cache)
     place = locate.locate(competition, data)
@@ -97,61 +115,86 @@ def stage_size(competition: Competition, config: TrainConfig, stage: int) -> Siz
 
 
 def prepare(competition: Competition, config: TrainConfig, root: Path, world: World) -> Data:
-    """Reads the rows and decodes what no cache holds yet.
+    """Reads the training rows and decodes what no cache holds yet.
 
     Raises:
         DataError: whatever is wrong with the data, with file and row.
         SpaceError: not enough disk for the cache.
     """
-    train, test = competition.train(root), competition.test(root)
-    picture = competition.picture
-    options = {"root": world.cache, "free": world.free, "progress": world.progress}
-    size = largest_size(competition, config)
-    hashes = hash_files(train[picture.column])
-    mask_hashes = hash_files(train[competition.target])
+    rows, picture = competition.train(root), competition.picture
+    if len(rows) == 0:
+        raise DataError("no training rows", file=root, fix="point --data at the unpacked competition data")
+    hashes, mask_hashes = hash_files(rows[picture.column]), hash_files(rows[competition.target])
+    options = _cache_options(world)
     pictures = picture_cache(
-        train[picture.column], hashes, size=size, channels=picture.channels, label="pictures", **options
-    )
-    masks = mask_cache(
-        train[competition.target],
-        mask_hashes,
-        sizes=pictures.sizes,
-        task=competition.task,
-        label="masks",
+        rows[picture.column],
+        hashes,
+        size=largest_size(competition, config),
+        channels=picture.channels,
+        label="pictures",
         **options,
     )
-    test_pictures, test_hashes = None, []
-    if test is not None:
-        test_hashes = hash_files(test[picture.column])
-        test_pictures = picture_cache(
-            test[picture.column], test_hashes, size=size, channels=picture.channels, label="test pictures", **options
-        )
-    groups = train[competition.folds.group] if competition.folds.group else []
+    masks = mask_cache(
+        rows[competition.target], mask_hashes, sizes=pictures.sizes, task=competition.task, label="masks", **options
+    )
+    groups = rows[competition.folds.group] if competition.folds.group else []
     return Data(
         root=root,
-        train=train,
-        test=test,
+        train=rows,
         pictures=pictures,
         masks=masks,
-        test_pictures=test_pictures,
-        hash=hash_value([train.ids, groups, hashes, mask_hashes, test.ids if test else [], test_hashes]),
+        hash=hash_value([rows.ids, groups, hashes, mask_hashes]),
         duplicates=len(hashes) - len(set(hashes)),
-        decoded={
-            "train": pictures.decoded,
-            "test": test_pictures.decoded if test_pictures else 0,
-            "masks": masks.decoded,
-        },
     )
+
+
+def prepare_test(competition: Competition, config: TrainConfig, root: Path, world: World) -> TestData | None:
+    """Reads the test rows and decodes what no cache holds yet; None for a competition without a test set.
+
+    Raises:
+        DataError, SpaceError: as `prepare`.
+    """
+    rows, picture = competition.test(root), competition.picture
+    if rows is None:
+        return None
+    _check_sample_header(competition, root)
+    hashes = hash_files(rows[picture.column])
+    pictures = picture_cache(
+        rows[picture.column],
+        hashes,
+        size=largest_size(competition, config),
+        channels=picture.channels,
+        label="test pictures",
+        **_cache_options(world),
+    )
+    return TestData(rows, pictures, hash_value([rows.ids, hashes]))
+
+
+def _cache_options(world: World) -> dict[str, Any]:
+    return {"root": world.cache, "free": world.free, "progress": world.progress}
+
+
+def _check_sample_header(competition: Competition, root: Path) -> None:
+    """The submission mirrors the sample file: its header must be the adapter's."""
+    found = sorted(root.rglob(competition.sample_submission)) if competition.sample_submission else []
+    if found:
+        listing.read_table(min(found, key=listing.shallowest_first), competition.submission.header)
 
 
 def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:
     """The folds of the training rows.
 
     Raises:
+        CompetitionError: a part of the contract that is not built yet.
         ConfigError: more folds than groups, or a published split where there is none.
         DataError: fewer than two groups.
     """
+    if competition.folds.contiguous or competition.test_truth:
+        field = "Folds.contiguous" if competition.folds.contiguous else "test_truth"
+        raise CompetitionError(f"{competition.name} asks for {field}, which is not built yet", fix=f"leave {field} out")
     if config.data.split == "published":
+        if config.data.holdout:
+            raise ConfigError("--holdout with --split published", fix="choose one of the two")
         column = competition.published_split
         if column is None:
             fix = "leave --split published out"

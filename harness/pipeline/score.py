@@ -14,13 +14,12 @@ import numpy as np
 
 from harness import files
 from harness.competition import Competition
-from harness.config import TrainConfig
-from harness.data.folds import FoldPlan
-from harness.evaluation import baselines, masks, scores
+from harness.data.folds import HELD_OUT, FoldPlan
+from harness.evaluation import baselines, scores
 from harness.models.inference import native_mask
-from harness.pipeline.fold import MEMBER
+from harness.pipeline.fold import MEMBER, out_of_fold_file
+from harness.pipeline.job import Job
 from harness.pipeline.preparation import Data, stage_size
-from harness.runs import Run
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class OutOfFold:
         groups: int64 [N], what the metric pools over.
         units: [N], what an interval resamples.
         probability: row -> uint8 [H, W].
-        truth: row -> uint8 [H, W] of 0 and 1.
+        truth: row -> bool [H, W].
     """
 
     rows: list[int]
@@ -44,7 +43,7 @@ class OutOfFold:
     truth: Callable[[int], np.ndarray]
 
 
-def out_of_fold(competition: Competition, data: Data, plan: FoldPlan, folds: Sequence[int], run: Run) -> OutOfFold:
+def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -> OutOfFold:
     """Opens `oof/network/fold<k>.npy` of the folds that ran, and writes `oof/rows.csv` beside."""
     rows: list[int] = []
     places: dict[int, tuple[int, int]] = {}
@@ -54,90 +53,74 @@ def out_of_fold(competition: Competition, data: Data, plan: FoldPlan, folds: Seq
             places[row] = (fold, offset)
             rows.append(row)
             offset += int(data.pictures.sizes[row].prod())
-    with files.replacing(run.path / "oof" / "rows.csv", "w") as handle:
+    with files.replacing(job.run.path / "oof" / "rows.csv", "w") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("id", "fold", "offset", "shape"))
-        for row in rows:
-            height, width = data.pictures.sizes[row]
-            writer.writerow((data.train.ids[row], *places[row], f"{height}x{width}"))
-    flat = {fold: np.load(run.path / "oof" / MEMBER / f"fold{fold}.npy", mmap_mode="r") for fold in folds}
+        writer.writerows((data.train.ids[row], *places[row], "{}x{}".format(*data.size(row))) for row in rows)
+    flat = {fold: np.load(out_of_fold_file(job.run, fold), mmap_mode="r") for fold in folds}
 
     def probability(row: int) -> np.ndarray:
         fold, start = places[row]
-        shape = data.pictures.sizes[row]
-        return flat[fold][start : start + int(shape.prod())].reshape(shape)
+        height, width = data.size(row)
+        return flat[fold][start : start + height * width].reshape(height, width)
 
+    group = job.competition.folds.group
     return OutOfFold(
         rows=rows,
         folds=plan.fold[rows],
-        groups=metric_groups(competition, data, rows),
-        units=units(competition, data, rows),
+        groups=metric_groups(job.competition, data, rows),
+        units=[data.train[group or "id"][row] for row in rows],
         probability=probability,
-        truth=lambda row: data.masks[row][:, :, 0],
+        truth=data.truth,
     )
 
 
 def metric_groups(competition: Competition, data: Data, rows: Sequence[int]) -> np.ndarray:
     """int64 [N]: the metric's groups of some rows; each row its own where the metric has none."""
-    if competition.metric_group is None:
-        return np.arange(len(rows))
-    column = data.train[competition.metric_group]
+    column = data.train[competition.metric_group or "id"]
     return np.unique([column[row] for row in rows], return_inverse=True)[1]
 
 
-def units(competition: Competition, data: Data, rows: Sequence[int]) -> list[str]:
-    """What an interval resamples: the fold groups where there are any, else rows."""
-    column = data.train[competition.folds.group] if competition.folds.group else data.train.ids
-    return [column[row] for row in rows]
-
-
-def score(competition: Competition, config: TrainConfig, data: Data, found: OutOfFold) -> tuple[dict[str, Any], Any]:
+def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[dict[str, Any], scores.Nested]:
     """(the scores' part of the run's JSON, the nested result of the network)."""
-    metric = competition.metric
+    metric, settings = job.competition.metric, job.config.report
     histograms = baselines.collect(found.rows, found.groups, found.probability, found.truth)
     network = scores.nested(histograms, found.folds, metric)
-    low, high = scores.interval(
+    interval = scores.interval(
         network.statistics,
         found.groups,
         found.units,
         metric,
-        resamples=config.report.resamples,
-        confidence=config.report.confidence,
-        seed=config.seed,
+        resamples=settings.resamples,
+        confidence=settings.confidence,
+        seed=job.config.seed,
     )
+    empty = baselines.empty_statistics(histograms)
+    drawn = baselines.collect(found.rows, found.groups, _mean_mask(job, data, plan), found.truth)
     return {
         "score": {
             "metric": metric.name,
             "value": network.value,
-            "interval": [low, high],
+            "interval": list(interval),
             "higher_is_better": metric.higher_is_better,
         },
         "secondary": {
-            other.name: float(other.reduce(network.statistics, found.groups)) for other in competition.secondary
+            other.name: float(other.reduce(network.statistics, found.groups)) for other in job.competition.secondary
         },
         "members": {MEMBER: {"value": network.value, "fold_scores": network.fold_scores, "weight": 1.0}},
-        "baselines": _baselines(competition, config, data, found, histograms),
+        "baselines": {
+            "all empty": float(metric.reduce(empty, found.groups)),
+            "mean mask": scores.nested(drawn, found.folds, metric).value,
+        },
         "fold_scores": network.fold_scores,
         "optimism": network.optimism,
         "decision": asdict(network.final),
     }, network
 
 
-def _baselines(
-    competition: Competition, config: TrainConfig, data: Data, found: OutOfFold, histograms: masks.Histograms
-) -> dict[str, float]:
-    """The all-empty answer, and the other folds' mean mask decided like the network's, nested."""
-    empty = baselines.empty_statistics(histograms)
-    size = stage_size(competition, config, len(config.stages) - 1)
-    means = baselines.mean_masks(found.truth, found.rows, found.folds, size)
-    fold_of = dict(zip(found.rows, found.folds.tolist(), strict=True))
-
-    def mean_mask(row: int) -> np.ndarray:
-        height, width = (int(side) for side in data.pictures.sizes[row])
-        return native_mask(means[fold_of[row]][None].copy(), (height, width))
-
-    drawn = baselines.collect(found.rows, found.groups, mean_mask, found.truth)
-    return {
-        "all empty": float(competition.metric.reduce(empty, found.groups)),
-        "mean mask": scores.nested(drawn, found.folds, competition.metric).value,
-    }
+def _mean_mask(job: Job, data: Data, plan: FoldPlan) -> Callable[[int], np.ndarray]:
+    """row -> uint8 [H, W]: the mean mask of the rows that its fold trains on, at native size."""
+    rows = np.flatnonzero(plan.fold != HELD_OUT)
+    size = stage_size(job.competition, job.config, len(job.config.stages) - 1)
+    means = baselines.mean_masks(data.truth, rows.tolist(), plan.fold[rows], size)
+    return lambda row: native_mask(means[int(plan.fold[row])][None].copy(), data.size(row))

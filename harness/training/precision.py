@@ -20,7 +20,6 @@ def autocast(device: str, precision: str) -> AbstractContextManager:
     if precision == "fp32":
         return nullcontext()
     kind = torch.float16 if precision == "fp16" else torch.bfloat16
-    # without its cache of cast weights a captured or compiled step would keep stale ones; it costs one cast per layer
     return torch.autocast(device, dtype=kind)
 
 
@@ -48,14 +47,15 @@ class _TooSlow(Exception):
 def probe(step: Callable[[str], None], net: nn.Module, *, clock: Callable[[], float] = time.perf_counter) -> str:
     """ "fp32" or "bf16", whichever runs `step(precision)` faster on this CPU; bf16 only when 3 % faster.
 
-    Float32 goes first; a bf16 step that takes longer is abandoned at the next layer (small recurrent nets in bf16 can
-    be a hundred times slower). Then the two alternate, at most ten seconds in all, and medians are compared.
+    Float32 goes first; a bf16 step that takes twice as long is abandoned at the next layer, forward or backward (small
+    recurrent nets in bf16 can be a hundred times slower). Then the two alternate until ten seconds have passed or five
+    steps each are measured, and medians are compared. A net whose single step takes seconds costs three of them.
     """
     begin = clock()
     step("fp32")  # the first step pays for memory and kernel choice
     plain = _timed(step, "fp32", clock)
-    deadline = [clock() + 2 * plain]
-    hooks = [module.register_forward_hook(_stop_at(deadline, clock)) for module in net.modules()]
+    stop = _stop_after(clock() + 2 * plain, clock)
+    hooks = [module.register_forward_hook(stop) for module in net.modules()]
     try:
         step("bf16")
     except _TooSlow:
@@ -81,9 +81,14 @@ def _timed(step: Callable[[str], None], precision: str, clock: Callable[[], floa
     return clock() - begin
 
 
-def _stop_at(deadline: list[float], clock: Callable[[], float]) -> Callable[..., None]:
-    def stop(*_: object) -> None:
-        if clock() > deadline[0]:
+def _stop_after(deadline: float, clock: Callable[[], float]) -> Callable[..., None]:
+    """A forward hook that raises once the deadline has passed, and leaves a hook that does so on the way back."""
+
+    def stop(*arguments: object) -> None:
+        if clock() > deadline:
             raise _TooSlow
+        output = arguments[-1]
+        if isinstance(output, torch.Tensor) and output.requires_grad:
+            output.register_hook(lambda gradient: stop(gradient.detach()))
 
     return stop

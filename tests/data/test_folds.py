@@ -151,3 +151,10 @@ def test_mask_strata_are_empty_and_terciles_of_the_share() -> None:
     sizes = np.array([[10, 10], [10, 10], [100, 10]])
     assert mask_strata(np.array([10, 50, 60]), sizes).tolist() == [2, 3, 1]
     assert mask_strata(np.array([0, 0]), np.full((2, 2), 10)).tolist() == [0, 0]
+
+
+def test_a_holdout_that_leaves_one_group_is_refused_however_large_its_share() -> None:
+    groups = [f"g{index}" for index in range(5) for _ in range(3)]
+    for holdout in (0.8, 0.9, 0.95, 0.99):
+        with pytest.raises(DataError, match="lower --holdout"):
+            plan(groups, np.arange(15) % 2, wanted=2, default=5, holdout=holdout)

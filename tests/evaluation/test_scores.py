@@ -14,9 +14,9 @@ FOLDS = np.repeat([0, 1, 2], 4)
 
 
 def noisy(seed: int, count: int = 12, *, signal: float = 60.0) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """(uint8 probabilities, uint8 truths) of 10x10 pixels; with no signal they have nothing to do with each other."""
+    """(uint8 probabilities, bool truths) of 10x10 pixels; with no signal they have nothing to do with each other."""
     random = np.random.default_rng(seed)
-    truths = [(random.random((10, 10)) < random.choice([0.0, 0.3])).astype(np.uint8) for _ in range(count)]
+    truths = [(random.random((10, 10)) < random.choice([0.0, 0.3])) for _ in range(count)]
     noise = [random.normal(100, 40, (10, 10)) for _ in range(count)]
     mixed = [np.clip(one + signal * truth, 0, 255).astype(np.uint8) for one, truth in zip(noise, truths, strict=True)]
     return mixed, truths
@@ -36,7 +36,7 @@ def test_a_fold_is_decided_without_its_own_truth() -> None:
     probabilities, truths = noisy(0)
     before = nested(gathered(probabilities, truths), FOLDS, DICE_PER_PICTURE)
     for row in np.flatnonzero(FOLDS == 1):
-        truths[row] = 1 - truths[row]
+        truths[row] = ~truths[row]
     after = nested(gathered(probabilities, truths), FOLDS, DICE_PER_PICTURE)
     assert after.decisions[1] == before.decisions[1]
     assert after.decisions[0] != before.decisions[0]
@@ -138,13 +138,14 @@ def test_the_mean_mask_of_a_fold_leaves_its_own_rows_out() -> None:
 
 
 def test_the_mean_mask_is_made_at_the_size_asked_for_of_masks_of_any_size() -> None:
-    large, small = np.ones((4, 6), dtype=np.uint8), np.zeros((2, 3), dtype=np.uint8)
+    large, small = np.ones((4, 6), dtype=bool), np.zeros((2, 3), dtype=bool)
     large[:2] = 0
     found = mean_masks([large, small].__getitem__, [0, 1], np.array([0, 1]), (2, 3))
     np.testing.assert_allclose(found[1], [[0, 0, 0], [1, 1, 1]])
     np.testing.assert_allclose(found[0], 0)
 
 
-def test_with_a_single_fold_the_mean_mask_is_empty() -> None:
-    ones = np.ones((2, 2), dtype=np.uint8)
-    assert (mean_masks([ones, ones].__getitem__, [0, 1], np.zeros(2, dtype=int), (2, 2))[0] == 0).all()
+def test_a_single_fold_has_no_other_rows_to_average() -> None:
+    ones = np.ones((2, 2), dtype=bool)
+    with pytest.raises(AssertionError, match="no other rows"):
+        mean_masks([ones, ones].__getitem__, [0, 1], np.zeros(2, dtype=int), (2, 2))

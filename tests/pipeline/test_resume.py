@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
+import multiprocessing
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from harness import pipeline, registry, runs
 from harness.errors import ConfigError, RunError
 from harness.pipeline.preparation import World
-from tests.kit import SMALL, request, sample_root, small
+from tests.kit import request, run_small, sample_root, small
 
 NAME = "ultrasound-nerve-segmentation"
 STEPS = ("stages.0.epochs=3", "train.save_every=2", "data.folds=2")
@@ -58,20 +57,53 @@ def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_bytes(
     whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
 ) -> None:
     out = tmp_path / "run"
-    settings = [word for setting in (*SMALL, *STEPS) for word in ("-o", setting)]
-    arguments = ["run", NAME, "--sample", "--sample-rows", "20", "--preset", "standard", "--device", "cpu"]
-    command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments, *settings, "-o", "views=none"]
-    environment = {**os.environ, "HARNESS_CACHE": str(shared_cache)}
-    process = subprocess.Popen([*command, "--out", str(out)], env=environment, stderr=subprocess.DEVNULL)
+    # children fork from a server that imported everything and started no thread
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["harness.pipeline", "tests.kit"])
+    process = server.Process(target=run_small, args=(NAME, STEPS, out, shared_cache))
+    process.start()
     state = out / "state" / "fold0.safetensors.before"
-    deadline = time.monotonic() + 120
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    while not state.exists() and process.is_alive():
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not (out / "weights" / "fold0.safetensors").exists()
-    pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
+    result = pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
+    assert result["sample"] is True
     assert files_of(out) == whole
+
+
+def test_two_processes_on_one_run_are_one_too_many(tmp_path: Path, shared_cache: Path) -> None:
+    competition, out = registry.load(NAME), tmp_path / "run"
+
+    def meddle(name: str, done: int, total: int) -> None:
+        if name.startswith("fold 0"):
+            with pytest.raises(RunError, match="another process"):
+                pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(
+            competition, small(competition, *STEPS), request(), out=out, world=World(shared_cache, progress=meddle)
+        )
+
+
+def test_resuming_where_versions_differ_says_so_and_goes_on(tmp_path: Path, shared_cache: Path) -> None:
+    competition, out, told = registry.load(NAME), tmp_path / "run", list[str]()
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name.startswith("fold 1"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(
+            competition, small(competition, *STEPS), request(), out=out, world=World(shared_cache, progress=interrupt)
+        )
+    environment = json.loads((out / "environment.json").read_text())
+    (out / "environment.json").write_text(json.dumps({**environment, "threads": 64}))
+    pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache, say=told.append))
+    assert any("not bit-identical" in line and "threads was 64 and is 1" in line for line in told)
 
 
 def test_a_started_run_folder_is_refused_with_the_command_that_goes_on(tmp_path: Path, shared_cache: Path) -> None:

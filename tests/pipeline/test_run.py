@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import pipeline, registry, runs
+from harness import files, pipeline, registry, runs
 from harness.cli import main
+from harness.config import override
+from harness.errors import RunError
+from harness.pipeline import score
+from harness.pipeline.fold import predict_rows
+from harness.pipeline.hardware import Hardware
+from harness.pipeline.job import Job
 from harness.pipeline.preparation import World
-from tests.kit import SHIPPED, small
+from tests.kit import SHIPPED, sample_data, sample_root, small
 from tests.kit import request as sample
 
 FINISHED: dict[str, dict[str, Any]] = {}
@@ -138,6 +145,57 @@ def test_folds_of_the_run_are_in_its_fold_file(finished: dict[str, Any]) -> None
     assert numbers == {str(number) for number in range(finished["folds"])}
 
 
+def test_some_folds_named_twice_are_trained_and_predicted_once(tmp_path: Path, shared_cache: Path) -> None:
+    competition = registry.load("ultrasound-nerve-segmentation")
+    asked, config = sample(only_folds=(2, 0, 0)), small(competition)
+    result = pipeline.run(competition, config, asked, out=tmp_path / "run", world=World(shared_cache))
+    assert result["folds_trained"] == [0, 2]
+    assert result["rows"]["scored"] < result["rows"]["train"]
+    before = (tmp_path / "run" / "submission.csv").read_bytes()
+    pipeline.predict(runs.find(result["run"]), data=None, world=World(shared_cache))
+    assert (tmp_path / "run" / "submission.csv").read_bytes() == before
+
+
+def test_predict_needs_only_the_test_part_of_other_data(
+    finished: dict[str, Any], shared_cache: Path, tmp_path: Path
+) -> None:
+    if finished["competition"] != "ultrasound-nerve-segmentation":
+        return
+    data, target = sample_root(finished["competition"], shared_cache), tmp_path / "other"
+    shutil.copytree(data / "test", target / "test")
+    removed = sorted((target / "test").iterdir())[0]
+    removed.unlink()
+    path = Path(finished["submission"])
+    before = path.read_bytes()
+    pipeline.predict(runs.find(finished["run"]), data=str(target), world=World(shared_cache))
+    assert len(path.read_text().splitlines()) == finished["rows"]["test"]  # one less, and the header
+    path.write_bytes(before)
+
+
+def test_missing_weights_are_said_by_their_file(finished: dict[str, Any], shared_cache: Path) -> None:
+    if finished["rows"]["test"] == 0:
+        return
+    weights = Path(finished["run"]) / "weights" / "fold0.safetensors"
+    weights.rename(weights.with_suffix(".away"))
+    with pytest.raises(RunError, match=r"fold0\.safetensors"):
+        pipeline.predict(runs.find(finished["run"]), data=None, world=World(shared_cache))
+    weights.with_suffix(".away").rename(weights)
+
+
+def test_scores_do_not_depend_on_the_batch_size(finished: dict[str, Any], shared_cache: Path) -> None:
+    competition, config, data = sample_data(finished["competition"], shared_cache)
+    run, rows = runs.find(finished["run"]), list(range(0, len(data.train), 3))
+    values = []
+    for batch in (1, 5):
+        changed = override(config, [f"train.batch={batch}"])
+        job = Job(competition, changed, run, Hardware("cpu", "fp32", None), World(shared_cache))
+        planes = dict(predict_rows(job, rows, pictures=data.pictures, folds=[0]))
+        groups = score.metric_groups(competition, data, rows)
+        statistics = [competition.metric.statistics(planes[row] >= 100, data.truth(row)) for row in rows]
+        values.append(competition.metric.reduce(np.array(statistics), groups))
+    assert values[0] == pytest.approx(values[1], abs=1e-3)
+
+
 def test_held_out_groups_are_scored_once_and_trained_never(tmp_path: Path, shared_cache: Path) -> None:
     competition = registry.load("lgg-mri-segmentation")
     config = small(competition, "data.holdout=0.2", "data.folds=2")
@@ -148,19 +206,24 @@ def test_held_out_groups_are_scored_once_and_trained_never(tmp_path: Path, share
         assert {row["id"] for row in csv.DictReader(handle)} == held
     assert len({identity.rsplit("_", 1)[0] for identity in held}) == 1
     assert 0 <= result["test_score"] <= 1
+    data = str(sample_root("lgg-mri-segmentation", shared_cache))
+    assert exit_code("validate", "lgg", result["submission"], "--data", data) == 0
     with open(tmp_path / "run" / "answers.csv", newline="") as handle:
         assert not held & {row["id"] for row in csv.DictReader(handle)}
 
 
-def test_a_sample_run_is_not_the_best_run_of_the_list(
+def test_sample_partial_and_damaged_runs_are_not_the_best_run_of_the_list(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     name = "ultrasound-nerve-segmentation"
-    for run, is_sample, value in (("drawn", True, 0.9), ("real", False, 0.5)):
-        folder = tmp_path / "submissions" / name / run
-        folder.mkdir(parents=True)
-        (folder / "scores.json").write_text(json.dumps({"sample": is_sample, "score": {"value": value}}))
+    whole = [0, 1, 2, 3, 4]
+    rows = (("drawn", True, 0.9, whole), ("partial", False, 0.8, [0]), ("real", False, 0.5, whole))
+    base = tmp_path / "submissions" / name
+    for run, is_sample, value, trained in rows:
+        scores = {"sample": is_sample, "score": {"value": value}, "folds": 5, "folds_trained": trained}
+        files.write_json(base / run / "scores.json", scores)
+    files.write_text(base / "damaged" / "scores.json", "{")
     assert exit_code("list", "--json") == 0
     listed = json.loads(capsys.readouterr().out.splitlines()[-1])["competitions"]
     best = {row["name"]: row["best_run"] for row in listed}
