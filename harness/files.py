@@ -139,7 +139,7 @@ def _reserved(array: np.memmap, path: Path) -> np.memmap:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             fix = "free some space, or choose another disk with --cache or --out"
-            raise SpaceError(f"no space for {array.nbytes / 1e9:.2f} GB", file=path.parent, fix=fix) from error
+            raise SpaceError(f"no space for {array.nbytes / 1e6:.1f} MB", file=path.parent, fix=fix) from error
     return array
 
 

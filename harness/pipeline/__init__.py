@@ -103,8 +103,8 @@ def _proceed(
     """The arrow, from the data to scores.json."""
     begin, request = time.time(), from_json(settings["request"], Request)
     config = from_json(settings["config"])
-    machine = _machine(competition, config, request, run, settings, world=world)
     root = _root(competition, where, world)
+    machine = _machine(competition, config, request, run, settings, world=world)
     data, test = prepare(competition, config, root, world), prepare_test(competition, config, root, world)
     data_hash = hash_value([data.hash, test.hash]) if test else data.hash
     if settings.get("data_hash", data_hash) != data_hash:

@@ -125,17 +125,14 @@ def prepare(competition: Competition, config: TrainConfig, root: Path, world: Wo
     if len(rows) == 0:
         raise DataError("no training rows", file=root, fix="point --data at the unpacked competition data")
     hashes, mask_hashes = hash_files(rows[picture.column]), hash_files(rows[competition.target])
-    options = _cache_options(world)
-    pictures = picture_cache(
-        rows[picture.column],
-        hashes,
-        size=largest_size(competition, config),
-        channels=picture.channels,
-        label="pictures",
-        **options,
-    )
+    pictures = _pictures(competition, config, rows, hashes, label="pictures", world=world)
     masks = mask_cache(
-        rows[competition.target], mask_hashes, sizes=pictures.sizes, task=competition.task, label="masks", **options
+        rows[competition.target],
+        mask_hashes,
+        sizes=pictures.sizes,
+        task=competition.task,
+        label="masks",
+        **_cache_options(world),
     )
     groups = rows[competition.folds.group] if competition.folds.group else []
     return Data(
@@ -154,20 +151,27 @@ def prepare_test(competition: Competition, config: TrainConfig, root: Path, worl
     Raises:
         DataError, SpaceError: as `prepare`.
     """
-    rows, picture = competition.test(root), competition.picture
+    rows = competition.test(root)
     if rows is None:
         return None
     _check_sample_header(competition, root)
-    hashes = hash_files(rows[picture.column])
-    pictures = picture_cache(
+    hashes = hash_files(rows[competition.picture.column])
+    pictures = _pictures(competition, config, rows, hashes, label="test pictures", world=world)
+    return TestData(rows, pictures, hash_value([rows.ids, hashes]))
+
+
+def _pictures(
+    competition: Competition, config: TrainConfig, rows: Rows, hashes: list[str], *, label: str, world: World
+) -> Cache:
+    picture = competition.picture
+    return picture_cache(
         rows[picture.column],
         hashes,
         size=largest_size(competition, config),
         channels=picture.channels,
-        label="test pictures",
+        label=label,
         **_cache_options(world),
     )
-    return TestData(rows, pictures, hash_value([rows.ids, hashes]))
 
 
 def _cache_options(world: World) -> dict[str, Any]:

@@ -112,12 +112,13 @@ def test_a_started_run_folder_is_refused_with_the_command_that_goes_on(tmp_path:
     def interrupt(name: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    world = World(shared_cache, progress=interrupt)
+    world = World(tmp_path / "cache", progress=interrupt)  # an empty cache: stopped while it is built
     config = small(competition, *STEPS)
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(competition, config, request(), out=out, world=world)
     with pytest.raises(RunError, match=f"harness resume {out}"):
         pipeline.run(competition, config, request(), out=out, world=world)
+    assert pipeline.resume(runs.find(str(out)), data=None, world=World(tmp_path / "cache"))["status"] == "finished"
 
 
 def test_resuming_a_finished_run_only_says_its_scores(tmp_path: Path, shared_cache: Path) -> None:
