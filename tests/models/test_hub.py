@@ -179,10 +179,10 @@ def test_a_repository_without_the_files_is_told(loopback: Hub, tmp_path: Path) -
 
 
 def test_a_slow_download_may_take_longer_than_the_timeout(loopback: Hub, tmp_path: Path) -> None:
-    loopback.files["slow"], loopback.pause = os.urandom(6 << 20), 0.25
+    loopback.files["slow"], loopback.pause = os.urandom(12 << 20), 0.25
     start = time.monotonic()
-    path = hub.fetch("a/b", ("slow",), timeout=1.0, environment=client(loopback.port, tmp_path))
-    assert time.monotonic() - start > 1.0
+    path = hub.fetch("a/b", ("slow",), timeout=2.0, environment=client(loopback.port, tmp_path))
+    assert time.monotonic() - start > 2.0
     assert path.read_bytes() == loopback.files["slow"]
 
 
@@ -190,6 +190,6 @@ def test_a_download_that_stops_is_left_after_the_timeout_and_leaves_no_partial_f
     loopback: Hub, tmp_path: Path
 ) -> None:
     loopback.files["half"], loopback.stop = os.urandom(4 << 20), 2 << 20
-    with pytest.raises(hub.NoFileError, match="the hub sent nothing for 1 s"):
-        hub.fetch("a/b", ("half",), timeout=1.0, environment=client(loopback.port, tmp_path))
+    with pytest.raises(hub.NoFileError, match="the hub sent nothing for 2 s"):
+        hub.fetch("a/b", ("half",), timeout=2.0, environment=client(loopback.port, tmp_path))
     assert not list(tmp_path.rglob("*.incomplete"))
