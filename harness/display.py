@@ -58,7 +58,7 @@ def summary(result: dict[str, Any]) -> str:
     ]
     lines += [f"{name}: {_number(value)}" for name, value in result["secondary"].items()]
     lines += [f"baseline {name}: {_number(value)}" for name, value in result["baselines"].items()]
-    lines += [verdict(result)]
+    lines += [f"optimism of the final decision on its own rows: {_number(result['optimism'])}", verdict(result)]
     if result["test_score"] is not None:
         lines.append(f"held-out rows: {_number(result['test_score'])}")
     lines += [
