@@ -32,11 +32,6 @@ class Run:
     path: Path
     found: bool = False
 
-    @property
-    def id(self) -> str:
-        """The folder's name."""
-        return self.path.name
-
     def settings(self) -> dict[str, Any]:
         """config.json: the request and the resolved configuration.
 
