@@ -94,13 +94,7 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @cli.command()
 @click.argument("name")
 @options("data", "sample")
-@click.option(
-    "--sample-rows",
-    type=click.IntRange(min=1),
-    default=60,
-    show_default=True,
-    help="Training rows of the sample, about.",
-)
+@click.option("--sample-rows", type=click.IntRange(min=1), default=60, show_default=True, help="Sample rows, about.")
 @options("folds")
 @click.option("--only-folds", metavar="K,K", help="Train only these folds, e.g. 0,2.")
 @click.option("--epochs", type=float, help="Total epochs, shared over the stages in proportion.")
@@ -188,11 +182,8 @@ def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
     result = grader.grade(
         csv_file, answers, submission=competition.submission, metric=competition.metric, secondary=competition.secondary
     )
-    click.echo(
-        json.dumps({"schema": 1, **result})
-        if as_json
-        else f"{result['metric']}: {result['value']:.6f} ({result['rows']} rows)"
-    )
+    text = f"{result['metric']}: {result['value']:.6f} ({result['rows']} rows)"
+    click.echo(json.dumps({"schema": 1, **result}) if as_json else text)
 
 
 def _world(cache: Path | None, **outside: Any) -> Any:

@@ -123,10 +123,13 @@ def _proceed(
         "masks": data.masks.decoded,
     }
     decoded = {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in decoded.items()}
-    _write_start(run, {**settings, "data_hash": data_hash, "hardware": asdict(machine), "decoded": decoded}, data, plan)
+    # what the run began on stays in its record, also where this machine must go on with something else
+    settings = {"hardware": asdict(machine), **settings, "data_hash": data_hash, "decoded": decoded}
+    _write_start(run, settings, data, plan)
     job = Job(competition, config, run, machine, world)
 
-    inputs = [_training_inputs(config), data_hash, plan.digest(data.train.ids), asdict(machine)]
+    folds_hash = plan.digest(data.train.ids)
+    inputs = [_training_inputs(config), data_hash, folds_hash]
     before = 0.0
     for number in wanted:
         outputs = (fold.weights_file(run, number), fold.out_of_fold_file(run, number))
@@ -161,7 +164,7 @@ def _proceed(
         "test_score": test_score,
         "folds": plan.number,
         "folds_trained": wanted,
-        "folds_hash": plan.digest(data.train.ids),
+        "folds_hash": folds_hash,
         "rows": {"train": len(data.train), "scored": len(found.rows), "test": len(test.rows) if test else 0},
         "seconds": round(before + time.time() - begin, 1),
         "decoded_images": decoded,

@@ -7,9 +7,11 @@ import multiprocessing
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness import pipeline, registry, runs
 from harness.errors import ConfigError, RunError
@@ -34,18 +36,28 @@ def files_of(run: Path) -> dict[str, bytes]:
     return {name: (run / name).read_bytes() for name in COMPARED}
 
 
-@pytest.mark.parametrize(("label", "step"), [("fold 0", 4), ("fold 1", 8), ("predict", 3)])
-def test_an_interrupted_run_goes_on_to_the_same_bytes(
-    label: str, step: int, whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
-) -> None:
+def stop_at(label: str, step: int = 0) -> Callable[[str, int, int], None]:
+    """A progress function that interrupts at a step of what is called `label`."""
+
     def interrupt(name: str, done: int, total: int) -> None:
         if name.startswith(label) and done >= step:
             raise KeyboardInterrupt
 
+    return interrupt
+
+
+@pytest.mark.parametrize(("label", "step"), [("fold 0", 4), ("fold 1", 8), ("predict", 3)])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    label: str, step: int, whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
+) -> None:
     competition, out = registry.load(NAME), tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(
-            competition, small(competition, *STEPS), request(), out=out, world=World(shared_cache, progress=interrupt)
+            competition,
+            small(competition, *STEPS),
+            request(),
+            out=out,
+            world=World(shared_cache, progress=stop_at(label, step)),
         )
     assert runs.find(str(out)).scores() is None
     result = pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
@@ -92,13 +104,13 @@ def test_two_processes_on_one_run_are_one_too_many(tmp_path: Path, shared_cache:
 def test_resuming_where_versions_differ_says_so_and_goes_on(tmp_path: Path, shared_cache: Path) -> None:
     competition, out, told = registry.load(NAME), tmp_path / "run", list[str]()
 
-    def interrupt(name: str, done: int, total: int) -> None:
-        if name.startswith("fold 1"):
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(
-            competition, small(competition, *STEPS), request(), out=out, world=World(shared_cache, progress=interrupt)
+            competition,
+            small(competition, *STEPS),
+            request(),
+            out=out,
+            world=World(shared_cache, progress=stop_at("fold 1")),
         )
     environment = json.loads((out / "environment.json").read_text())
     (out / "environment.json").write_text(json.dumps({**environment, "threads": 64}))
@@ -109,10 +121,7 @@ def test_resuming_where_versions_differ_says_so_and_goes_on(tmp_path: Path, shar
 def test_a_started_run_folder_is_refused_with_the_command_that_goes_on(tmp_path: Path, shared_cache: Path) -> None:
     competition, out = registry.load(NAME), tmp_path / "run"
 
-    def interrupt(name: str, done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
-    world = World(tmp_path / "cache", progress=interrupt)  # an empty cache: stopped while it is built
+    world = World(tmp_path / "cache", progress=stop_at(""))  # an empty cache: stopped while it is built
     config = small(competition, *STEPS)
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(competition, config, request(), out=out, world=world)
@@ -131,18 +140,39 @@ def test_resuming_a_finished_run_only_says_its_scores(tmp_path: Path, shared_cac
         pipeline.run(competition, config, request(), out=out, world=World(shared_cache))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_run_from_a_machine_with_a_gpu_goes_on_without_one_and_keeps_its_finished_folds(
+    tmp_path: Path, shared_cache: Path
+) -> None:
+    competition, out, told = registry.load(NAME), tmp_path / "run", list[str]()
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(
+            competition,
+            small(competition, *STEPS),
+            request(),
+            out=out,
+            world=World(shared_cache, progress=stop_at("fold 1")),
+        )
+    settings = json.loads((out / "config.json").read_text())
+    settings["hardware"] |= {"device": "cuda", "precision": "fp16"}
+    (out / "config.json").write_text(json.dumps(settings))
+    finished = (out / "weights" / "fold0.safetensors").stat().st_mtime_ns
+    result = pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache, say=told.append))
+    assert any("goes on with the CPU in fp32" in line for line in told)
+    assert (out / "weights" / "fold0.safetensors").stat().st_mtime_ns == finished
+    assert (result["device"], result["precision"]) == ("cpu", "fp32")
+    assert json.loads((out / "config.json").read_text())["hardware"]["device"] == "cuda"
+
+
 def test_resuming_on_changed_data_is_refused(tmp_path: Path, shared_cache: Path) -> None:
     competition, out, data = registry.load(NAME), tmp_path / "run", tmp_path / "data"
     shutil.copytree(sample_root(NAME, shared_cache), data)
 
-    def interrupt(name: str, done: int, total: int) -> None:
-        if name.startswith("fold 1"):
-            raise KeyboardInterrupt
-
     asked = request(sample=False, data=str(data))
     config = small(competition, *STEPS)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.run(competition, config, asked, out=out, world=World(shared_cache, progress=interrupt))
+        pipeline.run(competition, config, asked, out=out, world=World(shared_cache, progress=stop_at("fold 1")))
     masks = sorted(data.glob("train/*_mask.tif"))
     masks[0].write_bytes(masks[1].read_bytes())
     with pytest.raises(RunError, match="the data has changed"):
