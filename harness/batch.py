@@ -20,11 +20,13 @@ class Batch:
         inputs: input column -> tensor [B, ...]; pictures are uint8 [B, C, H, W].
         target: [B, ...] as the task encodes it, or None when predicting.
         rows: int64 [B], positions in the rows table.
+        share: of the learning rate that this batch's step takes (short windows of text take smaller steps).
     """
 
     inputs: dict[str, torch.Tensor]
     target: torch.Tensor | None
     rows: torch.Tensor
+    share: float = 1.0
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`; copies from pinned memory do not wait."""
@@ -32,4 +34,5 @@ class Batch:
             inputs={name: tensor.to(device, non_blocking=True) for name, tensor in self.inputs.items()},
             target=None if self.target is None else self.target.to(device, non_blocking=True),
             rows=self.rows,
+            share=self.share,
         )

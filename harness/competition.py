@@ -8,7 +8,7 @@ N rows, C channels, H height, W width; sizes are (height, width) everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +45,37 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Side features, or a whole table: columns of numbers and of categories.
+
+    Attributes:
+        numbers: columns of numbers; cells may be text, an empty cell is a missing value.
+        categories: column -> its values in their natural order, or () for those that occur in the training rows.
+    """
+
+    numbers: tuple[str, ...] = ()
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text input, which is its own target.
+
+    Attributes:
+        column: the rows' column of texts.
+        block: tokens of the blocks that long texts are cut into; a block is a row of folds, scores and submission, with
+            the id `<row id>:<first token>`.
+        whole_test: test rows are texts of their own and are not cut (a table of texts, one answer each).
+        whole_train: the same for training rows.
+    """
+
+    column: str
+    block: int = 1000
+    whole_test: bool = False
+    whole_train: bool = False
+
+
+@dataclass(frozen=True)
 class Folds:
     """How rows are dealt out.
 
@@ -52,15 +83,18 @@ class Folds:
         number: folds, unless told otherwise.
         group: column whose equal values stay in one fold.
         no_group: a sentence why there is no group; required when `group` is None.
-        stratify: "mask" deals by whether and how much mask there is; None deals by group size alone.
+        stratify: "mask" deals by whether and how much mask there is, "labels" by the label or labels, rarest first,
+            "quantiles" by the size of a number; None deals by group size alone.
         contiguous: folds are runs of neighbouring rows (video, text).
+        alike: identical and nearly identical pictures stay in one fold, together with their groups.
     """
 
     number: int = 5
     group: str | None = None
     no_group: str = ""
-    stratify: Literal["mask"] | None = None
+    stratify: Literal["mask", "labels", "quantiles"] | None = None
     contiguous: bool = False
+    alike: bool = False
 
     def __post_init__(self) -> None:
         assert self.group or self.no_group, "folds need a group column, or a sentence why there is none"
@@ -81,6 +115,7 @@ class Submission:
         read: (cells of these rows without ids, (height, width)) -> decision; the inverse of `write`, for grading.
         cells: column -> check of one cell's text: (text, (height, width)) -> (problem, fix) or None.
         ids: row id -> the ids of its CSV rows, in order.
+        together: check of all CSV rows of one prediction, cells without ids; as `cells`.
     """
 
     header: tuple[str, ...]
@@ -88,11 +123,22 @@ class Submission:
     read: Callable[[list[tuple[str, ...]], Size], Any]
     cells: Mapping[str, Callable[[str, Size], tuple[str, str] | None]]
     ids: Callable[[str], list[str]] = one_id
+    together: Callable[[list[tuple[str, ...]], Size], tuple[str, str] | None] | None = None
 
 
 def nothing(root: Path) -> Rows | None:
     """No such rows: the competition has no test set."""
     return None
+
+
+def as_declared(competition: Competition, root: Path) -> Competition:
+    """The competition as its adapter declares it: nothing depends on the data folder."""
+    return competition
+
+
+def one_form(competition: Competition, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Competition:
+    """The competition as it is: its submission has one form only."""
+    return competition
 
 
 @dataclass(frozen=True)
@@ -120,6 +166,12 @@ class Competition:
         published_split: column of the training rows that says "train" or "valid" where the authors drew a split.
         test_truth: whether `test` rows carry the target too (a labelled test set, scored once at the end).
         aliases: other names its data folder is known by.
+        adapt: (competition, data folder) -> the competition as this data has it: what had to be looked up in the files
+            (columns, one label or several, the submission's form) filled in, and `told` saying what was decided and
+            why. Two readings that both fit are a DataError.
+        mirror: (competition, header, some rows) -> the competition with the submission that a file of that form has;
+            `adapt` hands it the sample submission, grading the answers.
+        told: sentences for the user about what `adapt` decided.
     """
 
     name: str
@@ -127,7 +179,7 @@ class Competition:
     source: str
     how_to_get: str
     train: Callable[[Path], Rows]
-    inputs: tuple[Image, ...]
+    inputs: tuple[Image | Table | Tokens, ...]
     target: str
     task: Task
     metric: Metric
@@ -144,8 +196,21 @@ class Competition:
     published_split: str | None = None
     test_truth: bool = False
     aliases: tuple[str, ...] = ()
+    adapt: Callable[[Competition, Path], Competition] = as_declared
+    mirror: Callable[[Competition, Sequence[str], Sequence[Sequence[str]]], Competition] = one_form
+    told: tuple[str, ...] = ()
 
     @property
-    def picture(self) -> Image:
-        """The picture input."""
-        return next(part for part in self.inputs if isinstance(part, Image))
+    def picture(self) -> Image | None:
+        """The picture input, if there is one."""
+        return next((part for part in self.inputs if isinstance(part, Image)), None)
+
+    @property
+    def table(self) -> Table | None:
+        """The table input, if there is one."""
+        return next((part for part in self.inputs if isinstance(part, Table)), None)
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The text input, if there is one."""
+        return next((part for part in self.inputs if isinstance(part, Tokens)), None)

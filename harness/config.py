@@ -91,16 +91,31 @@ class Model:
     Attributes:
         encoder: any timm model name.
         decoder: channels of a mask decoder's five blocks, coarse to fine.
-        dropout: before the last layer.
+        dropout: before the last layer; between the layers of a table or text net.
+        text: "lstm" (AWD-LSTM) or "gpt", for words and characters.
+        width: channels of a table's or a text's net.
+        layers: of them.
+        heads: attention heads of a gpt.
+        context: tokens a text net sees at once.
+        members: nets inside a table net that share their weights (TabM).
     """
 
     encoder: str = "resnet34"
     decoder: tuple[int, ...] = (256, 128, 64, 32, 16)
     dropout: float = 0.0
+    text: Literal["lstm", "gpt"] = "gpt"
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+    context: int = 128
+    members: int = 16
 
     def __post_init__(self) -> None:
         _require(min(self.decoder, default=0) >= 1, f"model.decoder={self.decoder}", "every block has channels")
         _require(0 <= self.dropout < 1, f"model.dropout={self.dropout}", "the share lies in [0, 1)")
+        for name in ("width", "layers", "heads", "members"):
+            _require(getattr(self, name) >= 1, f"model.{name}={getattr(self, name)}", "a whole number above 0")
+        _require(self.context >= 4, f"model.context={self.context}", "at least four tokens")
 
 
 @dataclass(frozen=True)
@@ -111,11 +126,13 @@ class DataSettings:
         folds: number of folds; None means the adapter's, or as many as there are groups.
         holdout: share of the groups kept out of everything and scored once.
         split: "folds", or "published" for the one fold that the data's authors drew.
+        unit: what a text is a sequence of.
     """
 
     folds: int | None = None
     holdout: float = 0.0
     split: Literal["folds", "published"] = "folds"
+    unit: Literal["word", "char", "byte"] = "word"
 
     def __post_init__(self) -> None:
         _require(self.folds is None or self.folds >= 2, f"data.folds={self.folds}", "at least two folds")

@@ -11,9 +11,9 @@ from harness.config import TrainConfig, override, with_epochs
 
 
 def quick(config: TrainConfig) -> TrainConfig:
-    """Minutes on a laptop CPU: a small encoder and a thin decoder."""
+    """Minutes on a laptop CPU: a small encoder and a thin decoder, at most 12 epochs."""
     model = replace(config.model, encoder="mobilenetv3_small_050", decoder=(48, 32, 24, 16, 8))
-    return with_epochs(replace(config, model=model), 12)
+    return with_epochs(replace(config, model=model), min(12, sum(stage.epochs for stage in config.stages)))
 
 
 def standard(config: TrainConfig) -> TrainConfig:

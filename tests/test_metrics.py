@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.metrics import DICE_PER_PICTURE, DICE_PER_VOLUME, overlap
+from harness.metrics import DICE_PER_PICTURE, DICE_PER_VOLUME
+from harness.metrics.pixels import overlap
 
 Pair = tuple[np.ndarray, np.ndarray]
 
