@@ -14,6 +14,7 @@ N predictions, S statistics per prediction.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.competition import Submission
+from harness.competition import Competition, Submission
 from harness.config import Size
 from harness.errors import SubmissionError
 from harness.metrics import Metric
 from harness.submission.lines import Problem, check_opening, open_lines, read_cells, shown, split_line
 from harness.submission.validator import Expected, validate
 from harness.submission.writer import ANSWER_COLUMNS
+from harness.tasks import Task
 
 
 def grade(
@@ -37,25 +39,35 @@ def grade(
     submission: Submission,
     metric: Metric,
     secondary: Sequence[Metric] = (),
+    task: Task | None = None,
 ) -> dict[str, Any]:
     """`{metric, value, higher_is_better, rows}` of the submission at `path`; rows counts predictions.
 
-    With `secondary` metrics there is one more key, `secondary`: their values by name.
+    With `secondary` metrics there is one more key, `secondary`: their values by name; those of predictions cannot be
+    told from a submission and are left out. `task` encodes answers that are no arrays (labels) for the metric.
 
     Raises:
         SubmissionError: either file is no valid one, or their ids differ; with the first problem found.
     """
     known = _read_known(answers, submission)
-    answer_form = replace(submission, header=(*submission.header, *ANSWER_COLUMNS))
-    _require_valid(answers, Expected(answer_form, known.ids, known.sizes))
-    _require_valid(path, Expected(submission, known.ids, known.sizes))
+    # cells of answers end in three more columns: what rows say together is checked of submissions only
+    answer_form = replace(submission, header=(*submission.header, *ANSWER_COLUMNS), together=None)
     span = len(submission.ids(known.ids[0]))
+    _require_valid(answers, Expected(answer_form, known.ids, known.sizes, span))
+    _require_valid(path, Expected(submission, known.ids, known.sizes, span))
     groups, sizes = known.per_prediction(span, answers)
-    decisions = _read_predictions(path, submission.header, submission, sizes, span)
-    truths = _read_predictions(answers, answer_form.header, submission, sizes, span)
+    sides = [(path, submission.header), (answers, answer_form.header)]
+    if task is not None and task.kind in ("label", "tags"):
+        # the labels there are: those of the answers and of the submission
+        read = [_read_predictions(*side, submission, sizes, span) for side in sides]
+        task = task.learn(itertools.chain(*read))
+    decisions, truths = (_encoded(_read_predictions(*side, submission, sizes, span), task, side[0]) for side in sides)
+    secondary = [each for each in secondary if each.of == "decision"]
     metrics = (metric, *secondary)
     # one decoded pair in memory at a time; only the statistics are kept
     pairs = zip(decisions, truths, strict=True)
+    if task is not None and task.kind == "tokens":
+        pairs = _same_counts(pairs, known.ids, path)
     rows = [[each.statistics(decision, truth) for each in metrics] for decision, truth in pairs]
     values = [
         float(each.reduce(np.array([row[index] for row in rows], dtype=np.float64), groups))
@@ -70,6 +82,38 @@ def grade(
     if secondary:
         graded["secondary"] = {each.name: value for each, value in zip(secondary, values[1:], strict=True)}
     return graded
+
+
+def mirrored(competition: Competition, answers: str | Path) -> Competition:
+    """The competition with the submission that the answers have the form of, where it comes in several.
+
+    Raises:
+        SubmissionError: the answers cannot be opened.
+    """
+    with open_lines(answers) as handle:
+        lines = [split_line(raw, row, ("id",)) for row, raw in enumerate(itertools.islice(handle, 1000), start=1)]
+    cells = [line[: -len(ANSWER_COLUMNS)] for line in lines if not isinstance(line, Problem)]
+    return competition.mirror(competition, cells[0], cells[1:]) if cells and cells[0] else competition
+
+
+def _same_counts(pairs: Iterator[Any], ids: Sequence[str], file: str | Path) -> Iterator[Any]:
+    """The pairs of (nats, tokens, bytes), as long as the submission counts the tokens that there are.
+
+    Raises:
+        SubmissionError: another count: nats are the submitter's own word, the tokens they are of can be checked.
+    """
+    for row, (decision, truth) in enumerate(pairs):
+        if decision[1] not in (0, truth[1]):  # 0: a form without counts
+            problem = f"the id {shown(ids[row])} has {decision[1]} tokens where the text has {truth[1]}"
+            raise SubmissionError(problem, file=file, row=row + 2, fix="score every token of the row once")
+        yield decision, truth
+
+
+def _encoded(read: Iterator[Any], task: Task | None, file: str | Path) -> Iterator[Any]:
+    """What the metric takes: labels as bool [L], all else as it was read."""
+    if task is None or task.kind not in ("label", "tags"):
+        return read
+    return (task.encode(value, str(file)) for value in read)
 
 
 @dataclass(frozen=True)

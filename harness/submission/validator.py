@@ -30,11 +30,13 @@ class Expected:
         submission: header and checks of cells.
         ids: the CSV rows' ids, in order, each once.
         sizes: (height, width) of each CSV row's picture.
+        span: CSV rows of one prediction, which stand one after the other in `ids`.
     """
 
     submission: Submission
     ids: list[str]
     sizes: list[Size]
+    span: int = 1
 
     def __post_init__(self) -> None:
         assert len(self.ids) == len(self.sizes), f"{len(self.ids)} ids but {len(self.sizes)} sizes"
@@ -85,13 +87,14 @@ class _Seen:
     """Which expected ids were found, and where.
 
     place: id -> its place among the expected; lines: for each the line it was found on, 0 for none; order: places in
-    the order of the file.
+    the order of the file; held: first place of a prediction -> the cells of its rows, until all are there.
     """
 
     def __init__(self, ids: list[str]) -> None:
         self.ids = ids
         self.place = {identity: index for index, identity in enumerate(ids)}
         self.lines, self.order = array("q", bytes(8 * len(ids))), array("q")
+        self.held: dict[int, dict[int, tuple[str, ...]]] = {}
 
     def mark(self, index: int, row: int) -> None:
         if not self.lines[index]:
@@ -162,7 +165,10 @@ def _check_row(raw: bytes, row: int, expected: Expected, seen: _Seen, findings: 
         findings.add(known)
     else:
         index = _check_id(cells[0], row, seen, findings, header[0])
+        before = findings.number
         _check_cells(cells, row, None if index is None else expected.sizes[index], expected.submission, findings)
+        if expected.submission.together and index is not None and findings.number == before:
+            _check_together(cells, row, index, expected, seen, findings)
     if index is not None:
         seen.mark(index, row)
 
@@ -218,6 +224,21 @@ def _check_cells(cells: list[str], row: int, size: Size | None, submission: Subm
             found = None if check is None or size is None else check(text, size)
         if found is not None:
             findings.add(Problem(row, column, f"id {identity}: {found[0]}", found[1]))
+
+
+def _check_together(
+    cells: list[str], row: int, index: int, expected: Expected, seen: _Seen, findings: _Findings
+) -> None:
+    """Reports what is wrong with all rows of one prediction together, at the last of them in the file."""
+    check, first = expected.submission.together, index - index % expected.span
+    assert check is not None, "asked for by the caller"
+    held = seen.held.setdefault(first, {})
+    held[index] = tuple(cells[1:])
+    if len(held) == expected.span:
+        found = check([held[place] for place in sorted(held)], expected.sizes[index])
+        del seen.held[first]
+        if found is not None:
+            findings.add(Problem(row, expected.submission.header[-1], f"id {shown(cells[0])}: {found[0]}", found[1]))
 
 
 def _check_order(seen: _Seen, column: str, findings: _Findings) -> None:
