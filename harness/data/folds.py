@@ -1,6 +1,6 @@
-"""Folds: groups never split, strata dealt out evenly, a pure function of (groups, strata, number, seed).
+"""Folds: groups never split, strata or labels dealt out evenly, a pure function of what they are made of and the seed.
 
-N rows.
+N rows, L labels.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from fractions import Fraction
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
+from harness.data.strata import contiguous_folds, multilabel_folds
 from harness.errors import ConfigError, DataError
 from harness.hashing import hash_value
 
@@ -64,23 +65,49 @@ def plan(
     holdout: float = 0.0,
     seed: int = 0,
     unit: str = "group",
+    labels: np.ndarray | None = None,
+    contiguous: bool = False,
+    weights: np.ndarray | None = None,
 ) -> FoldPlan:
-    """Deals rows to folds, whole groups at a time; `wanted` is what the user asked for, if anything.
+    """Deals rows to folds, whole groups at a time.
+
+    Args:
+        groups: [N] names; rows of one name stay together.
+        strata: int64 [N], what single-label folds are even in.
+        wanted: how many folds the user asked for, if anything.
+        default: how many otherwise.
+        holdout: share of the groups that belongs to no fold; with `contiguous`, the last share of the rows.
+        seed: breaks ties.
+        unit: what one group is called in sentences; with `contiguous`, one row.
+        labels: bool [N, L], what the folds are even in instead of `strata` (strata.multilabel_folds).
+        contiguous: folds are runs of neighbouring rows; groups, strata, labels and the seed do not matter then.
+        weights: float [N], what a row of a run counts for; read with `contiguous` only.
 
     Raises:
         ConfigError: more folds asked for than there are groups.
         DataError: fewer than two groups, so that nothing could be validated.
     """
-    codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+    codes = np.arange(len(groups)) if contiguous else np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+
+    def deal(rows: np.ndarray, parts: int) -> np.ndarray:
+        if contiguous:
+            return contiguous_folds(len(rows), parts, weights=None if weights is None else weights[rows])
+        if labels is not None:
+            return multilabel_folds(codes[rows], labels[rows], parts, seed)
+        return _deal(codes[rows], strata[rows], parts, seed)
+
     fold = np.zeros(len(codes), dtype=np.int64)
     told: list[str] = []
     count = len(np.unique(codes))
     if holdout > 0 and count > 1:
         share = _nearest_share(holdout, count)
-        fold[_deal(codes, strata, share.denominator, seed) < share.numerator] = HELD_OUT
+        part = deal(np.arange(len(codes)), share.denominator)
+        if contiguous:
+            part = share.denominator - 1 - part  # the last rows are held out, not the first
+        fold[part < share.numerator] = HELD_OUT
         kept = len(np.unique(codes[fold == HELD_OUT]))
         told.append(f"{kept} {unit}s ({int((fold == HELD_OUT).sum())} rows) are held out and scored once at the end")
-    inside = fold != HELD_OUT
+    inside = np.flatnonzero(fold != HELD_OUT)
     count = len(np.unique(codes[inside]))
     if count < 2:
         raise DataError(
@@ -91,7 +118,7 @@ def plan(
     number = min(wanted or default, count)
     if number < (wanted or default):
         told.append(f"{number} folds instead of {default}: there are only {count} {unit}s and none is split")
-    fold[inside] = _deal(codes[inside], strata[inside], number, seed)
+    fold[inside] = deal(inside, number)
     return FoldPlan(fold, number, tuple(told))
 
 
