@@ -63,12 +63,12 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
     for batch in recipe.batches(state.cursor, until_step - state.step):
         now = rate(state.step)
         for group in state.optimizer.param_groups:
-            group["lr"], group["betas"] = now.learning_rate, (now.momentum, group["betas"][1])
+            group["lr"], group["betas"] = now.learning_rate * batch.share, (now.momentum, group["betas"][1])
         moved = batch.to(recipe.device)
         with recipe.autocast:
-            logits = state.net(moved.inputs)
+            logits = _forward(state, moved)
         assert moved.target is not None, "training batches carry targets"
-        loss = recipe.loss(logits, moved.target)
+        loss = recipe.loss(logits, moved.target) + getattr(state.net, "penalty", 0.0)
         state.scaler.scale(loss).backward()
         state.scaler.unscale_(state.optimizer)  # before clipping: the norm is of true gradients
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
@@ -87,6 +87,14 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
                 )
             recipe.report(state.step, mean, now.learning_rate)
             total, counted = torch.zeros((), device=recipe.device), 0
+
+
+def _forward(state: TrainState, batch: Batch) -> torch.Tensor:
+    """The net's logits; a recurrent net takes the carry of the step before and leaves its own."""
+    if not getattr(state.net, "recurrent", False):
+        return state.net(batch.inputs)
+    logits, state.carry = state.net(batch.inputs, state.carry)
+    return logits
 
 
 def seed_everything(seed: int, fold: int) -> None:
