@@ -24,6 +24,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.run_lengths
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.predict_memory
+	$(BIN)/python -m benchmarks.thresholds
 
 # rewrites the recorded loss curves: only for a change that means to move them
 golden: $(READY)

@@ -8,6 +8,7 @@ N rows, H height, W width, T = 255 thresholds 1..255.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,37 @@ class Histograms:
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    def choose(self, metric: Metric) -> Decision:
+        """The decision with the best metric on these rows."""
+        return choose(self, metric)
+
+    def untold(self) -> Decision:
+        """Probability one half, fixed in advance."""
+        return Decision()
+
+    def statistics(self, decision: Decision, metric: Metric) -> np.ndarray:
+        """float64 [N, 3]: overlap, predicted and true pixels, which every mask metric starts from."""
+        return statistics(self, decision)
+
+
+def collect(
+    rows: Sequence[int],
+    groups: np.ndarray,
+    probability: Callable[[int], np.ndarray],
+    truth: Callable[[int], np.ndarray],
+) -> Histograms:
+    """The histograms of a member; one picture is held at a time.
+
+    Args:
+        rows: the rows, in the order of `groups`.
+        probability: row -> uint8 [H, W].
+        truth: row -> bool [H, W].
+    """
+    inside, outside = np.zeros((2, len(rows), 256), dtype=np.int64)
+    for index, row in enumerate(rows):
+        inside[index], outside[index] = histogram(probability(row), truth(row))
+    return Histograms(inside, outside, groups)
 
 
 def histogram(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,8 @@ from harness.evaluation.masks import (
     statistics,
     sweep,
 )
-from harness.metrics import DICE_PER_PICTURE, DICE_PER_VOLUME, Metric, overlap
+from harness.metrics import DICE_PER_PICTURE, DICE_PER_VOLUME, Metric
+from harness.metrics.pixels import overlap
 
 Pictures = list[tuple[np.ndarray, np.ndarray]]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.evaluation.baselines import collect, empty_statistics, mean_masks
-from harness.evaluation.masks import Decision, Histograms, choose, statistics
-from harness.evaluation.scores import interval, nested
+from harness.evaluation.masks import Decision, Histograms, choose, collect, statistics
+from harness.evaluation.scores import alone, interval, nested
 from harness.metrics import DICE_PER_PICTURE, DICE_PER_VOLUME, Metric
 
 FOLDS = np.repeat([0, 1, 2], 4)
@@ -34,10 +33,10 @@ def bounds(statistics: np.ndarray, units: np.ndarray, *, seed: int = 0, metric: 
 
 def test_a_fold_is_decided_without_its_own_truth() -> None:
     probabilities, truths = noisy(0)
-    before = nested(gathered(probabilities, truths), FOLDS, DICE_PER_PICTURE)
+    before = nested(alone(gathered(probabilities, truths)), FOLDS, DICE_PER_PICTURE)
     for row in np.flatnonzero(FOLDS == 1):
         truths[row] = ~truths[row]
-    after = nested(gathered(probabilities, truths), FOLDS, DICE_PER_PICTURE)
+    after = nested(alone(gathered(probabilities, truths)), FOLDS, DICE_PER_PICTURE)
     assert after.decisions[1] == before.decisions[1]
     assert after.decisions[0] != before.decisions[0]
     assert after.final != before.final
@@ -46,7 +45,7 @@ def test_a_fold_is_decided_without_its_own_truth() -> None:
 @pytest.mark.parametrize("metric", [DICE_PER_PICTURE, DICE_PER_VOLUME])
 def test_every_row_is_counted_with_what_the_other_folds_chose(metric: Metric) -> None:
     held = gathered(*noisy(1))
-    found = nested(held, FOLDS, metric)
+    found = nested(alone(held), FOLDS, metric)
     assert sorted(found.decisions) == [0, 1, 2]
     assert found.final == choose(held, metric)
     for fold in range(3):
@@ -64,14 +63,14 @@ def test_every_row_is_counted_with_what_the_other_folds_chose(metric: Metric) ->
 def test_folds_may_be_numbered_and_ordered_in_any_way() -> None:
     probabilities, truths = noisy(2)
     folds = np.array([5, 2, 9] * 4)
-    found = nested(gathered(probabilities, truths), folds, DICE_PER_PICTURE)
+    found = nested(alone(gathered(probabilities, truths)), folds, DICE_PER_PICTURE)
     assert list(found.decisions) == [2, 5, 9]
     assert len(found.fold_scores) == 3
 
 
 def test_a_single_fold_keeps_the_decision_fixed_in_advance() -> None:
     held = gathered(*noisy(3))
-    found = nested(held, np.zeros(12, dtype=int), DICE_PER_PICTURE)
+    found = nested(alone(held), np.zeros(12, dtype=int), DICE_PER_PICTURE)
     assert found.decisions == {0: Decision()}
     assert found.final == Decision()
     assert found.optimism == 0
@@ -80,7 +79,7 @@ def test_a_single_fold_keeps_the_decision_fixed_in_advance() -> None:
 
 def test_choosing_on_noise_looks_better_than_it_is() -> None:
     optimism = [
-        nested(gathered(*noisy(seed, signal=0.0)), FOLDS, DICE_PER_PICTURE).optimism for seed in range(100, 130)
+        nested(alone(gathered(*noisy(seed, signal=0.0))), FOLDS, DICE_PER_PICTURE).optimism for seed in range(100, 130)
     ]
     assert np.mean(optimism) >= 0
 
@@ -115,37 +114,3 @@ def test_a_volume_drawn_twice_counts_as_two_volumes() -> None:
     counts, volumes = np.array([[0.0, 4, 4], [4, 4, 4], [4, 4, 4]]), np.arange(3)
     low, high = interval(counts, volumes, volumes, DICE_PER_VOLUME, resamples=400, confidence=0.2, seed=0)
     assert (low, high) == pytest.approx((2 / 3, 2 / 3))
-
-
-def test_an_empty_answer_everywhere_has_these_counts() -> None:
-    probabilities, truths = noisy(4)
-    found = empty_statistics(gathered(probabilities, truths))
-    np.testing.assert_array_equal(found, [[0, 0, truth.sum()] for truth in truths])
-    empty = np.mean([truth.sum() == 0 for truth in truths])
-    assert DICE_PER_PICTURE.reduce(found, np.arange(12)) == pytest.approx(empty)
-
-
-def test_the_mean_mask_of_a_fold_leaves_its_own_rows_out() -> None:
-    truths = [
-        np.array(cells, dtype=np.uint8)
-        for cells in ([[1, 0], [0, 0]], [[1, 1], [0, 0]], [[1, 1], [1, 0]], [[0, 0], [0, 1]])
-    ]
-    found = mean_masks(truths.__getitem__, [0, 1, 2, 3], np.array([0, 0, 1, 2]), (2, 2))
-    np.testing.assert_allclose(found[0], [[0.5, 0.5], [0.5, 0.5]])
-    np.testing.assert_allclose(found[1], [[2 / 3, 1 / 3], [0, 1 / 3]], rtol=1e-6)
-    np.testing.assert_allclose(found[2], [[1, 2 / 3], [1 / 3, 0]], rtol=1e-6)
-    assert found[0].dtype == np.float32
-
-
-def test_the_mean_mask_is_made_at_the_size_asked_for_of_masks_of_any_size() -> None:
-    large, small = np.ones((4, 6), dtype=bool), np.zeros((2, 3), dtype=bool)
-    large[:2] = 0
-    found = mean_masks([large, small].__getitem__, [0, 1], np.array([0, 1]), (2, 3))
-    np.testing.assert_allclose(found[1], [[0, 0, 0], [1, 1, 1]])
-    np.testing.assert_allclose(found[0], 0)
-
-
-def test_a_single_fold_has_no_other_rows_to_average() -> None:
-    ones = np.ones((2, 2), dtype=bool)
-    with pytest.raises(AssertionError, match="no other rows"):
-        mean_masks([ones, ones].__getitem__, [0, 1], np.zeros(2, dtype=int), (2, 2))

@@ -1,0 +1,96 @@
+"""Members weighed on the other folds: never much worse than the best of them, deaf to what a row says of itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.evaluation.plain import AsIs, Fixed
+from harness.evaluation.scores import Weights, greedy, interval, nested
+from harness.metrics import ACCURACY, RMSE, Metric
+
+FOLDS = np.arange(300) % 5
+
+
+class Values:
+    """Members that predict numbers, and what a blend of them says."""
+
+    def __init__(self, members: list[np.ndarray], truth: np.ndarray) -> None:
+        self.members, self.truth = members, truth
+
+    def __call__(self, weights: Weights) -> Fixed:
+        used = [(weight, member) for weight, member in zip(weights, self.members, strict=True) if weight > 0]
+        blended = sum(weight * member for weight, member in used)
+        errors = (blended - self.truth) ** 2
+        return Fixed({RMSE.name: errors[:, None]}, np.arange(len(self.truth)), AsIs())
+
+
+def members(seed: int, *noise: float) -> Values:
+    random = np.random.default_rng(seed)
+    truth = random.normal(size=300)
+    return Values([truth + random.normal(size=300) * spread for spread in noise], truth)
+
+
+def single(values: Values, member: int) -> float:
+    weights = tuple(float(index == member) for index in range(len(values.members)))
+    return float(RMSE.reduce(values(weights).statistics(None, RMSE), np.arange(300)))
+
+
+def test_two_members_of_independent_errors_are_averaged_and_beat_both() -> None:
+    values = members(0, 0.5, 0.5)
+    found = nested(values, FOLDS, RMSE, members=2)
+    assert found.value < 0.8 * min(single(values, 0), single(values, 1))
+    assert all(abs(weights[0] - 0.5) <= 0.2 for weights in found.weights.values())
+    assert sum(found.final_weights) == pytest.approx(1)
+
+
+def test_a_useless_member_gets_no_weight_to_speak_of() -> None:
+    values = members(1, 0.2, 5.0)
+    found = nested(values, FOLDS, RMSE, members=2)
+    assert found.final_weights[1] <= 0.1
+    assert found.value <= 1.01 * single(values, 0)
+
+
+def test_a_small_share_is_found_where_half_would_be_too_much() -> None:
+    # the best share of the worse member is var1 / (var1 + var2) = 0.1: half and half is worse than the better one alone
+    values = members(2, 0.3, 0.9)
+    weights, _ = greedy(values, np.arange(300), RMSE, members=2, picks=10)
+    assert 0 < weights[1] <= 0.3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_nested_ensemble_is_no_worse_than_its_best_member_by_more_than_noise(seed: int) -> None:
+    values = members(seed, *np.random.default_rng(seed).uniform(0.2, 1.5, 3))
+    found = nested(values, FOLDS, RMSE, members=3)
+    assert found.value <= 1.02 * min(single(values, member) for member in range(3))
+
+
+def test_the_weights_of_a_fold_do_not_depend_on_its_own_truth() -> None:
+    values = members(3, 0.5, 0.6)
+    before = nested(values, FOLDS, RMSE, members=2)
+    values.truth = np.where(FOLDS == 2, -values.truth * 7, values.truth)
+    after = nested(values, FOLDS, RMSE, members=2)
+    assert after.weights[2] == before.weights[2]
+    assert after.weights[0] != before.weights[0]
+
+
+def test_one_fold_leaves_the_first_member_alone() -> None:
+    found = nested(members(4, 1.0, 0.1), np.zeros(300, dtype=int), RMSE, members=2)
+    assert found.final_weights == (1.0, 0.0)
+
+
+def test_a_member_that_is_not_a_number_is_never_chosen() -> None:
+    values = members(5, 0.4, 0.4)
+    values.members[0][3] = np.nan
+    assert greedy(values, np.arange(300), RMSE, members=2, picks=10)[0] == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("metric", [RMSE, ACCURACY])
+def test_the_interval_of_sums_is_that_of_drawn_rows(metric: Metric) -> None:
+    """An additive metric's bootstrap draws sums of units; drawing their rows gives the same numbers."""
+    statistics = np.random.default_rng(0).random((60, 1))
+    units = np.arange(60) // 4
+    settings = {"resamples": 50, "confidence": 0.9, "seed": 3}
+    fast = interval(statistics, np.arange(60), units, metric, **settings)
+    drawn = Metric(metric.name, metric.statistics, metric.reduce, 0, True, "", additive=False)
+    assert fast == pytest.approx(interval(statistics, np.arange(60), units, drawn, **settings), abs=1e-12)
