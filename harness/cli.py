@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -66,8 +67,26 @@ def cli() -> None:
 @options("json")
 def list_command(as_json: bool) -> None:
     """All competitions: task, metric, whether data is found, best run."""
-    rows = [display.overview(name) for name in registry.names()]
+    rows = [display.overview(name) for name in [*registry.names(), *registry.BUILT_IN]]
     click.echo(json.dumps({"schema": 1, "competitions": rows}) if as_json else display.listing(rows))
+
+
+@cli.command()
+@click.argument("slug")
+@click.option("--from", "folder", type=click.Path(path_type=Path), required=True, help="The data folder to look at.")
+@options("json")
+def new(slug: str, folder: Path, as_json: bool) -> None:
+    """Draft ./competitions/SLUG.py and its tests from what a data folder looks like."""
+    from harness import drafting
+
+    drafted = drafting.draft(slug, folder, into=Path())
+    name, written = registry.normal(slug), [str(drafted.adapter), str(drafted.tests)]
+    following = [f"harness {word} {name} --data {shlex.quote(str(folder))}" for word in ("check", "run")]
+    if as_json:
+        facts = {"competition": name, "written": written, "told": drafted.told, "next": following}
+        click.echo(json.dumps({"schema": 1, **facts}))
+    else:
+        click.echo("\n".join([*drafted.told, *(f"wrote {path}" for path in written), "next:", *following]))
 
 
 @cli.command()
@@ -179,10 +198,18 @@ def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
     competition = registry.load(name)
     from harness.submission import grader
 
+    competition = grader.mirrored(competition, answers)
     result = grader.grade(
-        csv_file, answers, submission=competition.submission, metric=competition.metric, secondary=competition.secondary
+        csv_file,
+        answers,
+        submission=competition.submission,
+        metric=competition.metric,
+        secondary=competition.secondary,
+        task=competition.task,
     )
     text = f"{result['metric']}: {result['value']:.6f} ({result['rows']} rows)"
+    if competition.task.kind == "tokens":
+        click.echo("nats are the submitter's own word: only ids and token counts were checked", err=True)
     click.echo(json.dumps({"schema": 1, **result}) if as_json else text)
 
 

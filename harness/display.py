@@ -18,11 +18,12 @@ def overview(name: str) -> dict[str, Any]:
     try:
         competition = registry.load(name)
     except HarnessError as error:
-        return {"name": name, "error": str(error)}
+        return {"name": name, "built_in": name in registry.BUILT_IN, "error": str(error)}
     found = [str(place) for place in places(competition, None) if place.exists()]
     best = runs.best(name, higher_is_better=competition.metric.higher_is_better)
     return {
         "name": name,
+        "built_in": name in registry.BUILT_IN,
         "title": competition.title,
         "task": competition.task.name,
         "metric": competition.metric.name,
@@ -32,9 +33,11 @@ def overview(name: str) -> dict[str, Any]:
 
 
 def listing(rows: list[dict[str, Any]]) -> str:
-    """The competitions as an aligned table."""
+    """The competitions as an aligned table, and below it what is built in for data of one's own."""
     cells = [("competition", "task", "metric", "data", "best run")]
     for row in rows:
+        if row["built_in"]:
+            continue
         if "error" in row:
             cells.append((row["name"], "broken:", row["error"], "", ""))
             continue
@@ -42,9 +45,9 @@ def listing(rows: list[dict[str, Any]]) -> str:
         shown = f"{best['value']:.4f} {best['run']}" if best else "-"
         cells.append((row["name"], row["task"], row["metric"], row["data"] or "not found", shown))
     widths = [max(len(line[column]) for line in cells if line[1] != "broken:") for column in range(5)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
-    )
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    own = [f"{row['name']}: {row['title']} (harness run {row['name']} --data DIR)" for row in rows if row["built_in"]]
+    return "\n".join([*lines, "", "built in:", *own] if own else lines)
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -57,10 +60,16 @@ def summary(result: dict[str, Any]) -> str:
         "folds: " + "  ".join(_number(value) for value in result["fold_scores"]),
     ]
     lines += [f"{name}: {_number(value)}" for name, value in result["secondary"].items()]
-    lines += [f"baseline {name}: {_number(value)}" for name, value in result["baselines"].items()]
+    lines += ladder(result)
+    if result.get("unknown_rate"):
+        rate = f"{100 * result['unknown_rate']:.2f} %"
+        lines.append(
+            f"unknown words: {rate} of the tokens; perplexity takes them as one word, bits per byte spells them"
+        )
     lines += [f"optimism of the final decision on its own rows: {_number(result['optimism'])}", verdict(result)]
     if result["test_score"] is not None:
-        lines.append(f"held-out rows: {_number(result['test_score'])}")
+        which = "held-out rows" if result.get("holdout_score") == result["test_score"] else "labelled test set"
+        lines.append(f"{which}: {_number(result['test_score'])}")
     lines += [
         f"{result['device']}, {result['precision']}, weights {result['weights']}, {result['seconds']} s",
         f"submission: {result['submission']}",
@@ -69,11 +78,25 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def ladder(result: dict[str, Any]) -> list[str]:
+    """The rungs, one line each: what costs no training, the members with their weights."""
+    lines = [
+        f"rung {name}: {_number(value)}" for name, value in result["baselines"].items() if name not in result["members"]
+    ]
+    for name, member in reversed(result["members"].items()):
+        lines.append(f"rung {name}: {_number(member['value'])}, weight {member['weight']:.2f}")
+    return lines
+
+
 def verdict(result: dict[str, Any]) -> str:
-    """One sentence: whether the score says more than a baseline."""
+    """Whether the score says more than the cheap rungs, and whether the network does."""
     score, sign = result["score"], 1 if result["score"]["higher_is_better"] else -1
     name, best = max(result["baselines"].items(), key=lambda pair: sign * pair[1])
     near = score["interval"][0 if sign > 0 else 1]
+    network = result["members"]["network"]["value"]
+    if network is None or sign * network <= sign * best:
+        tries = "more epochs (--epochs), a larger --preset, for pictures pretrained --weights, or more data"
+        return f"the network alone does not beat {name} ({best:.4f}); what may help: {tries}"
     if near is not None and sign * near > sign * best:
         return f"beats every baseline, with the whole interval (best: {name}, {best:.4f})"
     if sign * score["value"] > sign * best:

@@ -83,8 +83,8 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 @contextmanager
-def replacing_array(path: Path, length: int) -> Iterator[np.memmap]:
-    """Yields a writable flat uint8 memory map that takes the name `path` (npy format) when the block ends well.
+def replacing_array(path: Path, length: int, *, kind: Any = "uint8") -> Iterator[np.memmap]:
+    """Yields a writable flat memory map of dtype `kind` that takes the name `path` (npy) when the block ends well.
 
     Raises:
         SpaceError: the disk is full.
@@ -94,7 +94,7 @@ def replacing_array(path: Path, length: int) -> Iterator[np.memmap]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        array = _reserved(np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(length,)), temporary)
+        array = _reserved(np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=(length,)), temporary)
         yield array
         array.flush()
         del array

@@ -1,4 +1,4 @@
-"""Which competitions there are: files in `competitions/`, in `./competitions/`, and entry points.
+"""Which competitions there are: files in `competitions/`, in `./competitions/`, entry points, and built-in ones.
 
 The file name is the registration; dashes and underscores are equal. Names are listed without importing anything, and
 only the competition asked for is imported: a broken one breaks itself alone.
@@ -20,6 +20,8 @@ from harness.competition import Competition
 from harness.errors import CompetitionError
 
 GROUP = "harness.competitions"
+# for data of one's own: no adapter file, not among `names`
+BUILT_IN = {"folder": "harness.builtin.folder"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def places() -> dict[str, Place]:
 
 
 def names() -> list[str]:
-    """All names, sorted; nothing is imported."""
+    """All names but those of `BUILT_IN`, sorted; nothing is imported."""
     return sorted(places())
 
 
@@ -60,14 +62,14 @@ def resolve(name: str) -> str:
         CompetitionError: none, or several.
     """
     known, wanted = names(), normal(name)
-    if wanted in known:
+    if wanted in known or wanted in BUILT_IN:
         return wanted
     starting = [candidate for candidate in known if candidate.startswith(wanted)] if wanted else []
     if len(starting) == 1:
         return starting[0]
     if starting:
         raise CompetitionError(f"'{name}' fits {', '.join(starting)}", fix="give more letters")
-    parts = {part: candidate for candidate in known for part in (candidate, *candidate.split("-"))}
+    parts = {part: candidate for candidate in (*BUILT_IN, *known) for part in (candidate, *candidate.split("-"))}
     close = difflib.get_close_matches(wanted, list(parts), n=1, cutoff=0.6)
     hint = f"did you mean '{parts[close[0]]}'?" if close else f"known: {', '.join(known)}"
     raise CompetitionError(f"no competition '{name}'", fix=hint)
@@ -80,6 +82,8 @@ def load(name: str) -> Competition:
         CompetitionError: no such name, or an adapter that does not import or declares no such competition.
     """
     full = resolve(name)
+    if full in BUILT_IN:
+        return importlib.import_module(BUILT_IN[full]).competition
     place = places()[full]
     where = place.file or (place.entry.value if place.entry else full)
     try:

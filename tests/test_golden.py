@@ -11,35 +11,40 @@ import pytest
 import torch
 
 from harness import files
-from harness.pipeline import fold, hardware, preparation
+from harness.pipeline import fold, nets, planning
 from harness.training import loop, precision, schedule, state
 from tests.kit import SHIPPED, sample_data
 
 FOLDER = Path(__file__).with_name("golden")
 TOLERANCE = 5e-3
 STEPS = 20
+# peak rates at which rounding does not grow and a tenth more shows; batch norm over four small pictures is touchy
+RATES = {"tokens": 3e-2, "classes": 7e-4, "label": 5e-4, "tags": 5e-4}
 
 
 def curve(
-    name: str, cache: Path, *, rate: float = 2e-3, decay_everything: bool = False, nudge: float = 0
+    name: str, cache: Path, *, faster: float = 1.0, decay_everything: bool = False, nudge: float = 0
 ) -> list[float]:
     """The loss of each of twenty steps: float32, one thread, a strong weight decay so that its list shows."""
     assert torch.get_num_threads() == 1
     competition, config, data = sample_data(name, cache)
-    plan = preparation.plan_folds(competition, config, data)
+    usual = RATES.get(competition.task.kind, 2e-3)
+    rate, decay = usual * faster, max(5.0, 1e-2 / usual)
+    plan = planning.plan_folds(competition, config, data)
     loop.seed_everything(0, 0)
-    net = hardware.build_net(competition, config, hardware.Hardware("cpu", "fp32", None))
+    fitted = nets.fit_fold(competition, config, data=data, plan=plan, fold=0)
+    net = nets.build_net(competition, config, nets.CPU, fitted=fitted)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.mul_(1 + nudge)
-    training = state.TrainState.start(net, rate=rate, weight_decay=5.0, ema=True, precision="fp32")
+    training = state.TrainState.start(net, rate=rate, weight_decay=decay, ema=True, precision="fp32")
     if decay_everything:
         for group in training.optimizer.param_groups:
-            group["weight_decay"] = 5.0
-    examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0)
+            group["weight_decay"] = decay
+    examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0, fitted=fitted)
     losses: list[float] = []
     recipe = loop.Recipe(
-        loss=competition.task.loss,
+        loss=fitted.task.loss,
         batches=functools.partial(examples.batches, batch=4, workers=0, pin=False),
         autocast=precision.autocast("cpu", "fp32"),
         device="cpu",
@@ -71,7 +76,7 @@ def test_twenty_steps_give_the_recorded_losses(name: str, shared_cache: Path, re
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_rate_of_a_tenth_more_leaves_the_tolerance(name: str, shared_cache: Path) -> None:
-    assert distance(curve(name, shared_cache, rate=2.2e-3), recorded(name)) > TOLERANCE
+    assert distance(curve(name, shared_cache, faster=1.1), recorded(name)) > TOLERANCE
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -12,7 +12,8 @@ from harness.data.unpack import unpack
 from harness.metrics import dice
 from harness.pipeline import check as checking
 from harness.pipeline import preparation
-from harness.pipeline.preparation import Data, World
+from harness.pipeline.parts import Data
+from harness.pipeline.preparation import World
 from tests.kit import small
 
 

@@ -133,7 +133,7 @@ def test_every_shipped_competition_pickles_and_carries_its_own_name() -> None:
     for name in registry.names():
         competition = registry.load(name)
         copy = pickle.loads(pickle.dumps(competition))
-        assert copy == competition
+        assert repr(copy) == repr(competition)  # a partial is equal to itself alone
         assert copy.name == name
 
 

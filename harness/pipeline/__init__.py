@@ -17,11 +17,13 @@ from harness.competition import Competition
 from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError, HarnessError, RunError
-from harness.evaluation.masks import Decision
 from harness.hashing import hash_value
-from harness.pipeline import answer, fold, hardware, score
-from harness.pipeline.job import Job, Request
-from harness.pipeline.preparation import Data, World, data_root, plan_folds, prepare, prepare_test, write_folds
+from harness.pipeline import answer, fold, hardware, nets, network, rungs, score
+from harness.pipeline.job import Job, Request, elsewhere, request_root
+from harness.pipeline.parts import Data, Part
+from harness.pipeline.planning import plan_folds, write_folds
+from harness.pipeline.prediction import predict
+from harness.pipeline.preparation import World, prepare, prepare_test
 
 SCHEMA = 1
 
@@ -68,33 +70,8 @@ def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: W
         return finished
     with folder.alone():
         settings = folder.settings()
-        where = _elsewhere(from_json(settings["request"], Request), data, sample)
+        where = elsewhere(from_json(settings["request"], Request), data, sample)
         return _proceed(registry.load(settings["competition"]), folder, settings, where, world)
-
-
-def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: World) -> Path:
-    """Writes `submission.csv` of a finished run again, from its weights, for its own or other data; returns its path.
-
-    Raises:
-        RunError: the run is not finished, or other data for a competition without a test set.
-    """
-    settings, finished = folder.settings(), folder.scores()
-    if finished is None:
-        raise RunError("the run is not finished", file=folder.path, fix=f"harness resume {folder.path}")
-    competition, config = registry.load(settings["competition"]), from_json(settings["config"])
-    root = _root(competition, _elsewhere(from_json(settings["request"], Request), data, sample), world)
-    machine = hardware.here(from_json(settings["hardware"], hardware.Hardware), world)
-    job = Job(competition, config, folder, machine, world)
-    test = prepare_test(competition, config, root, world)
-    if test is not None:
-        answer.write_submission(job, finished["folds_trained"], test=test, decision=Decision(**finished["decision"]))
-        return folder.path / "submission.csv"
-    own = prepare(competition, config, root, world)
-    if own.hash != settings["data_hash"]:
-        fix = "a competition without a test set predicts only the data of its run"
-        raise RunError("the data is not what the run was trained on", file=folder.path, fix=fix)
-    answer.write_own_submission(job, data=own)
-    return folder.path / "submission.csv"
 
 
 def _proceed(
@@ -103,9 +80,11 @@ def _proceed(
     """The arrow, from the data to scores.json."""
     begin, request = time.time(), from_json(settings["request"], Request)
     config = from_json(settings["config"])
-    root = _root(competition, where, world)
+    root = request_root(competition, where, world)
     machine = _machine(competition, config, request, run, settings, world=world)
-    data, test = prepare(competition, config, root, world), prepare_test(competition, config, root, world)
+    data = prepare(competition, config, root, world)
+    competition = data.competition
+    test = prepare_test(competition, config, root, world)
     data_hash = hash_value([data.hash, test.hash]) if test else data.hash
     if settings.get("data_hash", data_hash) != data_hash:
         raise RunError("the data has changed since the run began", file=root, fix="start a new run, or give its --data")
@@ -113,46 +92,53 @@ def _proceed(
     wanted = _wanted_folds(plan, request)
     for sentence in plan.told:
         world.say(sentence)
-    examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0)
-    machine = hardware.probed(
-        competition, config, machine, first_batch=functools.partial(examples.first, config.train.batch), world=world
-    )
-    decoded = {
-        "train": data.pictures.decoded,
-        "test": test.pictures.decoded if test else 0,
-        "masks": data.masks.decoded,
-    }
-    decoded = {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in decoded.items()}
+    machine = _probed(competition, config, machine, data=data, plan=plan, world=world)
+    decoded = _decoded(data, test, settings)
     # what the run began on stays in its record, also where this machine must go on with something else
-    settings = {"hardware": asdict(machine), **settings, "data_hash": data_hash, "decoded": decoded}
+    settings = {
+        "hardware": asdict(machine),
+        **settings,
+        "data_hash": data_hash,
+        "rows_hash": data.hash,
+        "labels": getattr(competition.task, "labels", None),
+        "decoded": decoded,
+    }
     _write_start(run, settings, data, plan)
     job = Job(competition, config, run, machine, world)
 
-    folds_hash = plan.digest(data.train.ids)
+    folds_hash = plan.digest(data.rows.ids)
     inputs = [_training_inputs(config), data_hash, folds_hash]
     before = 0.0
     for number in wanted:
-        outputs = (fold.weights_file(run, number), fold.out_of_fold_file(run, number))
-        record = run.done(f"fold{number}", [*inputs, number], *outputs)
-        if record is None:
-            began = time.time()
-            fold.train_fold(job, number, data=data, plan=plan)
-            run.finish(f"fold{number}", [*inputs, number], seconds=time.time() - began)
-        else:
-            before += record["seconds"]
+        for phase, work in ((f"fold{number}", _train_network), (f"cheap{number}", _fit_cheap)):
+            outputs = _outputs(run, phase, number, data)
+            record = run.done(phase, [*inputs, number], *outputs)
+            if record is None:
+                began = time.time()
+                work(job, number, data, plan)
+                run.finish(phase, [*inputs, number], seconds=time.time() - began)
+            else:
+                before += record["seconds"]
         fold.forget_state(run, number)
 
     found = score.out_of_fold(job, wanted, data=data, plan=plan)
-    scored, network = score.score(job, found, data=data, plan=plan)
+    scored, together = score.score(job, found, data=data, plan=plan)
     run.finish("choose", [*inputs, wanted], **scored["decision"])
-    answer.write_out_of_fold(job, found, data=data, network=network)
-    test_score = answer.held_out_score(job, wanted, data=data, plan=plan, decision=network.final)
+    answer.write_out_of_fold(job, found, data=data, together=together)
+    how = answer.Answering(wanted, together.final_weights, together.final, data, plan)
+    held_out = answer.held_out_score(job, data=data, plan=plan, how=how)
+    test_score = held_out
     submission = run.path / "submission.csv"
+    predicted = [*inputs, wanted, scored["decision"], together.final_weights]
     if test is None:
         answer.write_own_submission(job, data=data)
-    elif run.done("predict", [*inputs, wanted, scored["decision"]], submission) is None:
-        answer.write_submission(job, wanted, test=test, decision=network.final)
-    run.finish("predict", [*inputs, wanted, scored["decision"]])
+        run.finish("predict", predicted)
+    elif (record := run.done("predict", predicted, submission)) is None:
+        on_test = answer.write_submission(job, test=test, how=how)
+        test_score = held_out if on_test is None else on_test
+        run.finish("predict", predicted, test_score=on_test)
+    elif record.get("test_score") is not None:
+        test_score = record["test_score"]
     result = {
         "schema": SCHEMA,
         "status": "finished",
@@ -162,10 +148,13 @@ def _proceed(
         "submission": str(submission),
         **scored,
         "test_score": test_score,
+        "holdout_score": held_out,
+        "unknown_rate": score.unknown_rate(job, data, found),
+        "told": [*competition.told, *plan.told],
         "folds": plan.number,
         "folds_trained": wanted,
         "folds_hash": folds_hash,
-        "rows": {"train": len(data.train), "scored": len(found.rows), "test": len(test.rows) if test else 0},
+        "rows": {"train": len(data), "scored": len(found.rows), "test": len(test) if test else 0},
         "seconds": round(before + time.time() - begin, 1),
         "decoded_images": decoded,
         "device": hardware.device_name(machine.device),
@@ -177,16 +166,55 @@ def _proceed(
     return files.finite(result)
 
 
-def _root(competition: Competition, where: Request, world: World) -> Path:
-    named = None if where.data is None else Path(where.data)
-    return data_root(competition, data=named, sample=where.sample, sample_rows=where.sample_rows, seed=0, world=world)
+def _train_network(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
+    fold.train_fold(job, number, data=data, plan=plan)
 
 
-def _elsewhere(request: Request, data: str | None, sample: bool) -> Request:
-    """The request with the data named now, if any is."""
-    if data is None and not sample:
-        return request
-    return replace(request, data=None if data is None else str(Path(data).absolute()), sample=sample)
+def _fit_cheap(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
+    rows = plan.validation(number).tolist()
+    predicted = rungs.fit_cheap(job, data, plan, number)(data, rows)
+    path = network.out_of_fold_file(job.run, number, rungs.cheap_name(data))
+    network.write_predictions(job, predicted, path, data, rows)
+
+
+def _outputs(run: runs.Run, phase: str, number: int, data: Data) -> tuple[Path, ...]:
+    if phase.startswith("cheap"):
+        return (network.out_of_fold_file(run, number, rungs.cheap_name(data)),)
+    return network.weights_file(run, number), network.out_of_fold_file(run, number)
+
+
+def _decoded(data: Data, test: Part | None, settings: dict[str, Any]) -> dict[str, int]:
+    """Pictures decoded in this run, in all its processes."""
+    parts = [data, *([test] if test else [])]
+    counts = {
+        "train": data.pictures.decoded if data.pictures else 0,
+        "test": test.pictures.decoded if test and test.pictures else 0,
+        "masks": sum(part.masks.decoded for part in parts if part.masks),
+    }
+    return {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in counts.items()}
+
+
+def _probed(
+    competition: Competition,
+    config: TrainConfig,
+    machine: hardware.Hardware,
+    *,
+    data: Data,
+    plan: FoldPlan,
+    world: World,
+) -> hardware.Hardware:
+    if machine.precision != "auto":
+        return machine
+    fitted = nets.fit_fold(competition, config, data=data, plan=plan, fold=0)
+    examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0, fitted=fitted)
+    return hardware.probed(
+        competition,
+        config,
+        machine,
+        first_batch=functools.partial(fold.first_batch, examples, config.train.batch),
+        build=functools.partial(nets.build_net, competition, config, nets.CPU, fitted=fitted),
+        world=world,
+    )
 
 
 def _wanted_folds(plan: FoldPlan, request: Request) -> list[int]:
@@ -209,7 +237,10 @@ def _machine(
 ) -> hardware.Hardware:
     """As the run began, with a word on what differs now; else settled anew."""
     if "hardware" not in settings:
-        return hardware.settle(competition, config, device=request.device, offline=request.sample, world=world)
+        settled = hardware.settle(competition, config, device=request.device, offline=request.sample, world=world)
+        if competition.picture is not None:  # what cannot be built is said before any data is read
+            nets.build_net(competition, config, replace(settled, device="cpu"))
+        return settled
     machine = hardware.here(from_json(settings["hardware"], hardware.Hardware), world)
     different = hardware.differences(run.environment() or {}, hardware.environment(machine.device))
     if different:
@@ -228,7 +259,7 @@ def _write_start(run: runs.Run, settings: dict[str, Any], data: Data, plan: Fold
         files.write_json(run.path / "environment.json", hardware.environment(settings["hardware"]["device"]))
     write_folds(run.path / "folds.csv", data, plan)
     run.finish("cache", settings["data_hash"], decoded=settings["decoded"])
-    run.finish("folds", [settings["data_hash"], plan.digest(data.train.ids)], number=plan.number)
+    run.finish("folds", [settings["data_hash"], plan.digest(data.rows.ids)], number=plan.number)
     files.write_json(run.path / "config.json", settings)
 
 

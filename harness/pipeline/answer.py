@@ -4,43 +4,94 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harness.competition import Competition, Size
 from harness.data.folds import HELD_OUT, FoldPlan
 from harness.errors import RunError
-from harness.evaluation.masks import Decision
-from harness.evaluation.scores import Nested
-from harness.pipeline.fold import predict_rows
+from harness.evaluation.scores import Nested, Weights
+from harness.pipeline import rungs
+from harness.pipeline.evidence import decided_value, mixed
 from harness.pipeline.job import Job
-from harness.pipeline.preparation import Data, TestData
+from harness.pipeline.network import predict_rows
+from harness.pipeline.parts import Data, Part
 from harness.pipeline.score import OutOfFold, metric_groups
 from harness.runs import Run
 from harness.submission import validator, writer
 
 
-def write_out_of_fold(job: Job, found: OutOfFold, *, data: Data, network: Nested) -> None:
-    """Writes `oof_submission.csv`, each row decided with what the other folds chose, and `answers.csv`.
+@dataclass(frozen=True)
+class Answering:
+    """How new rows are answered: which folds predict, how members weigh, what is decided.
+
+    Attributes:
+        folds: that were trained.
+        weights: of the members, the network first.
+        decision: chosen on all out-of-fold rows.
+        data, plan: the training rows, which cheap members are fitted on; None where the network answers alone.
+    """
+
+    folds: Sequence[int]
+    weights: Weights
+    decision: Any
+    data: Data | None
+    plan: FoldPlan | None
+
+
+def decided(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterator[tuple[int, Any]]:
+    """Yields (row, decision) of rows that no fold trained on."""
+    kind = job.competition.task.kind
+    members: list[Iterator[np.ndarray]] = []
+    if how.weights[0] > 0:
+        members.append(prediction for _, prediction in predict_rows(job, rows, part=part, folds=how.folds))
+    if any(how.weights[1:]):
+        members.append(_cheap(job, part, rows, how))
+    used = tuple(weight for weight in how.weights if weight > 0)
+    for row, predictions in zip(rows, zip(*members, strict=True), strict=True):
+        yield row, decided_value(kind, how.decision, mixed(kind, predictions, used))
+
+
+def _cheap(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterator[np.ndarray]:
+    """The cheap member's predictions, averaged over the folds."""
+    assert how.data is not None, "a cheap member needs the training rows"
+    assert how.plan is not None, "a cheap member needs the folds"
+    predictors = [rungs.fit_cheap(job, how.data, how.plan, fold) for fold in how.folds]
+    streams = [(prediction for _, prediction in predictor(part, rows)) for predictor in predictors]
+    even = tuple(1 / len(streams) for _ in streams)
+    for predictions in zip(*streams, strict=True):
+        yield mixed(job.competition.task.kind, predictions, even)
+
+
+def write_out_of_fold(job: Job, found: OutOfFold, *, data: Data, together: Nested) -> None:
+    """Writes `oof_submission.csv`, each row answered with what the other folds chose, and `answers.csv`.
 
     Grading one with the other gives the score.
     """
     fold_of = dict(zip(found.rows, found.folds.tolist(), strict=True))
-    rows, submission = sorted(found.rows), job.competition.submission
-    decisions = ((data.train.ids[row], network.decisions[fold_of[row]](found.probability(row))) for row in rows)
-    writer.write_submission(job.run.path / "oof_submission.csv", submission, decisions)
+    rows, submission, task = sorted(found.rows), job.competition.submission, job.competition.task
+
+    def decisions() -> Iterator[tuple[str, Any]]:
+        for row in rows:
+            fold = fold_of[row]
+            prediction = found.mixed(row, together.weights[fold])
+            yield data.rows.ids[row], task.present(decided_value(task.kind, together.decisions[fold], prediction))
+
+    writer.write_submission(job.run.path / "oof_submission.csv", submission, decisions())
     writer.write_answers(job.run.path / "answers.csv", submission, truths(job.competition, data, rows))
 
 
-def truths(competition: Competition, data: Data, rows: Sequence[int]) -> Iterator[tuple[str, np.ndarray, str, Size]]:
-    """(row id, true mask, metric group, (height, width)) of training rows."""
-    groups = data.train[competition.metric_group or "id"]
+def truths(competition: Competition, data: Part, rows: Sequence[int]) -> Iterator[tuple[str, Any, str, Size]]:
+    """(row id, true answer as the submission writes it, metric group, (height, width)) of rows with a known truth."""
+    groups = data.rows[competition.metric_group or "id"]
     for row in rows:
-        yield data.train.ids[row], data.truth(row), groups[row], data.size(row)
+        yield data.rows.ids[row], competition.task.present(data.truth(row)), groups[row], data.size(row)
 
 
-def held_out_score(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan, decision: Decision) -> float | None:
+def held_out_score(job: Job, *, data: Data, plan: FoldPlan, how: Answering) -> float | None:
     """The metric of the held-out rows, predicted by all folds and decided by the final decision; None without any.
 
     Also writes `holdout_submission.csv` and `holdout_answers.csv`.
@@ -48,32 +99,42 @@ def held_out_score(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan
     rows = np.flatnonzero(plan.fold == HELD_OUT).tolist()
     if not rows:
         return None
-    competition, folder, statistics = job.competition, job.run.path, []
-
-    def decisions() -> Iterator[tuple[str, np.ndarray]]:
-        for row, plane in predict_rows(job, rows, pictures=data.pictures, folds=folds):
-            mask = decision(plane)
-            statistics.append(competition.metric.statistics(mask, data.truth(row)))
-            yield data.train.ids[row], mask
-
-    writer.write_submission(folder / "holdout_submission.csv", competition.submission, decisions())
+    competition, folder = job.competition, job.run.path
+    statistics: list[Any] = []
+    answers = _scored(job, data, rows, how, statistics)
+    writer.write_submission(folder / "holdout_submission.csv", competition.submission, answers)
     writer.write_answers(folder / "holdout_answers.csv", competition.submission, truths(competition, data, rows))
     return float(competition.metric.reduce(np.array(statistics), metric_groups(competition, data, rows)))
 
 
-def write_submission(job: Job, folds: Sequence[int], *, test: TestData, decision: Decision) -> None:
-    """Writes `submission.csv`: the test rows predicted by all folds, streamed, and checks it."""
-    target = job.run.path / "submission.csv"
+def _scored(
+    job: Job, part: Part, rows: Sequence[int], how: Answering, statistics: list[Any]
+) -> Iterator[tuple[str, Any]]:
+    """(row id, answer) of rows with a known truth; what the metric sees of each is added to `statistics`."""
+    for row, decision in decided(job, part, rows, how):
+        statistics.append(job.competition.metric.statistics(decision, part.truth(row)))
+        yield part.rows.ids[row], job.competition.task.present(decision)
 
-    def decisions() -> Iterator[tuple[str, np.ndarray]]:
-        predicted = predict_rows(job, range(len(test.rows)), pictures=test.pictures, folds=folds)
-        for done, (row, plane) in enumerate(predicted, start=1):
-            yield test.rows.ids[row], decision(plane)
-            job.world.progress("predict", done, len(test.rows))
 
-    writer.write_submission(target, job.competition.submission, decisions())
-    sizes = [(height, width) for height, width in test.pictures.sizes.tolist()]
-    _check(target, expectation(job.competition, test.rows.ids, sizes))
+def write_submission(job: Job, *, test: Part, how: Answering) -> float | None:
+    """Writes `submission.csv`: the test rows answered, streamed, and checks it; the score where the truth is known."""
+    competition, target = job.competition, job.run.path / "submission.csv"
+    rows, statistics = list(range(len(test))), list[Any]()
+
+    def answers() -> Iterator[tuple[str, Any]]:
+        if competition.test_truth:
+            yield from _scored(job, test, rows, how, statistics)
+            return
+        for done, (row, decision) in enumerate(decided(job, test, rows, how), start=1):
+            yield test.rows.ids[row], competition.task.present(decision)
+            job.world.progress("predict", done, len(test))
+
+    writer.write_submission(target, competition.submission, answers())
+    _check(target, expectation(competition, test.rows.ids, [test.size(row) for row in rows]))
+    if not competition.test_truth:
+        return None
+    writer.write_answers(job.run.path / "test_answers.csv", competition.submission, truths(competition, test, rows))
+    return float(competition.metric.reduce(np.array(statistics), metric_groups(competition, test, rows)))
 
 
 def write_own_submission(job: Job, *, data: Data) -> None:
@@ -88,8 +149,8 @@ def write_own_submission(job: Job, *, data: Data) -> None:
         raise RunError("is missing", file=source, fix="train the run again")
     writer.copy(source, job.run.path / "submission.csv")
     wanted = own_ids(job.run)
-    rows = [row for row, identity in enumerate(data.train.ids) if identity in wanted]
-    expected = expectation(job.competition, [data.train.ids[row] for row in rows], [data.size(row) for row in rows])
+    rows = [row for row, identity in enumerate(data.rows.ids) if identity in wanted]
+    expected = expectation(job.competition, [data.rows.ids[row] for row in rows], [data.size(row) for row in rows])
     _check(job.run.path / "submission.csv", expected)
 
 
@@ -104,7 +165,8 @@ def own_ids(run: Run) -> set[str]:
 def expectation(competition: Competition, ids: Sequence[str], sizes: Sequence[Size]) -> validator.Expected:
     """The CSV ids and picture sizes of rows."""
     pairs = [(name, size) for row, size in zip(ids, sizes, strict=True) for name in competition.submission.ids(row)]
-    return validator.Expected(competition.submission, [name for name, _ in pairs], [size for _, size in pairs])
+    span = len(competition.submission.ids(ids[0])) if len(ids) else 1
+    return validator.Expected(competition.submission, [name for name, _ in pairs], [size for _, size in pairs], span)
 
 
 def _check(path: Path, expected: validator.Expected) -> None:

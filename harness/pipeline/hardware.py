@@ -17,10 +17,9 @@ from torch import nn
 from harness import __version__, files
 from harness.batch import Batch
 from harness.competition import Competition
-from harness.config import TrainConfig
+from harness.config import TrainConfig, as_json
 from harness.errors import ConfigError
 from harness.hashing import hash_value
-from harness.models.masks import MaskNet
 from harness.models.weights import find, load_encoder
 from harness.pipeline.preparation import World, stage_size
 from harness.training import loop, precision
@@ -55,54 +54,49 @@ def choose_device(asked: str) -> str:
     return ("cuda" if available else "cpu") if asked == "auto" else asked
 
 
-def build_net(
-    competition: Competition, config: TrainConfig, hardware: Hardware, *, pretrained: bool = True
-) -> nn.Module:
-    """The net on its device, channels last; encoder weights loaded unless others follow."""
-    picture = competition.picture
-    net = MaskNet(
-        config.model.encoder,
-        decoder=config.model.decoder,
-        channels=picture.channels,
-        outputs=competition.task.outputs,
-        normalise=picture.normalise,
-        input_name=picture.column,
-        dropout=config.model.dropout,
-    )
-    if hardware.encoder_weights and pretrained:
-        load_encoder(net.encoder, Path(hardware.encoder_weights), picture.channels)
-    return net.to(hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def load_pretrained(net: nn.Module, hardware: Hardware, channels: int) -> None:
+    """Loads the run's encoder weights into the timm module inside `net`."""
+    assert hardware.encoder_weights, "no pretrained weights in this run"
+    encoder = net.encoder
+    assert isinstance(encoder, nn.Module), "nets of pictures have an encoder"
+    load_encoder(encoder, Path(hardware.encoder_weights), channels)
 
 
 def settle(competition: Competition, config: TrainConfig, *, device: str, offline: bool, world: World) -> Hardware:
     """The device and the weights of a run, and its precision unless a probe must tell ("auto" on a CPU).
 
-    Builds the net once, so that what cannot be built is said before any data is read.
-
     Raises:
         ConfigError: what was asked for is not to be had.
     """
     device = choose_device(device)
-    weights = find(config.weights, config.model.encoder, cache=world.cache, offline=offline)
-    world.say(weights.told)
-    file = None if weights.path is None else str(weights.path.absolute())
+    file = None
+    if competition.picture is not None:  # tables and texts have no encoder
+        weights = find(config.weights, config.model.encoder, cache=world.cache, offline=offline)
+        world.say(weights.told)
+        file = None if weights.path is None else str(weights.path.absolute())
     if config.precision != "auto":
         precision.check(device, config.precision)
     kind = "fp16" if config.precision == "auto" and device == "cuda" else config.precision
-    build_net(competition, config, Hardware("cpu", "fp32", file))
     return Hardware(device, kind, file)
 
 
 def probed(
-    competition: Competition, config: TrainConfig, hardware: Hardware, *, first_batch: Callable[[], Batch], world: World
+    competition: Competition,
+    config: TrainConfig,
+    hardware: Hardware,
+    *,
+    first_batch: Callable[[], Batch],
+    build: Callable[[], nn.Module],
+    world: World,
 ) -> Hardware:
     """The same with a precision: "auto" becomes what real steps on this CPU found faster.
 
-    The answer for a (model, size, machine) is kept in the cache; `first_batch` is read only when there is none.
+    The answer for a (model, size, machine) is kept in the cache; `first_batch` and `build` (which gives a net on the
+    CPU) are called only when there is none.
     """
     if hardware.precision != "auto":
         return hardware
-    return replace(hardware, precision=_probed(competition, config, first_batch, world))
+    return replace(hardware, precision=_probed(competition, config, first_batch, build, world))
 
 
 def here(recorded: Hardware, world: World) -> Hardware:
@@ -122,22 +116,28 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
-def _probed(competition: Competition, config: TrainConfig, first_batch: Callable[[], Batch], world: World) -> str:
+def _probed(
+    competition: Competition,
+    config: TrainConfig,
+    first_batch: Callable[[], Batch],
+    build: Callable[[], nn.Module],
+    world: World,
+) -> str:
     """What real steps on this CPU found faster; the answer for a (model, size, machine) is kept in the cache."""
     size = stage_size(competition, config, 0)
-    key = [config.model.encoder, config.model.decoder, size, config.train.batch, machine()]
+    key = [competition.task.kind, as_json(config.model), size, config.train.batch, machine()]
     known = world.cache / "probes" / f"{hash_value(key)}.json"
     if known.exists():
         return json.loads(known.read_text())["precision"]
     loop.seed_everything(config.seed, 0)
-    net = build_net(competition, config, Hardware("cpu", "fp32", None))
+    net = build()
     batch = first_batch()
     assert batch.target is not None, "a probe needs a training batch"
     target = batch.target
 
     def step(kind: str) -> None:
         with precision.autocast("cpu", kind):
-            logits = net(batch.inputs)
+            logits = net(batch.inputs, {})[0] if getattr(net, "recurrent", False) else net(batch.inputs)
         competition.task.loss(logits, target).backward()
 
     choice = precision.probe(step, net)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.pipeline.hardware import Hardware
-from harness.pipeline.preparation import World
+from harness.pipeline.preparation import World, data_root
 from harness.runs import Run
 
 
@@ -39,3 +40,20 @@ class Job:
     run: Run
     hardware: Hardware
     world: World
+
+
+def request_root(competition: Competition, where: Request, world: World) -> Path:
+    """The folder with the data that a request names.
+
+    Raises:
+        ConfigError, DataError: as `data_root`.
+    """
+    named = None if where.data is None else Path(where.data)
+    return data_root(competition, data=named, sample=where.sample, sample_rows=where.sample_rows, seed=0, world=world)
+
+
+def elsewhere(request: Request, data: str | None, sample: bool) -> Request:
+    """The request with the data named now, if any is."""
+    if data is None and not sample:
+        return request
+    return replace(request, data=None if data is None else str(Path(data).absolute()), sample=sample)

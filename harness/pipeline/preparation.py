@@ -5,21 +5,21 @@ N rows.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from harness import files, listing
 from harness.competition import Competition, Size
 from harness.config import TrainConfig
-from harness.data import folds, locate, materialise, unpack
+from harness.data import addresses, blocks, download, locate, materialise, unpack
 from harness.data.cache import Cache, Progress, mask_cache, picture_cache, silent
-from harness.errors import CompetitionError, ConfigError, DataError
+from harness.errors import ConfigError, DataError
 from harness.hashing import hash_files, hash_value
+from harness.pipeline.parts import Data, Part
 from harness.rows import Rows
 
 
@@ -44,63 +44,36 @@ class World:
     free: files.FreeSpace = files.free_space
 
 
-@dataclass(frozen=True)
-class Data:
-    """Training rows with their decoded pixels.
-
-    Attributes:
-        root: the unpacked data folder.
-        train: rows.
-        pictures, masks: caches in row order.
-        hash: of ids, groups and the bytes of every file.
-        duplicates: training pictures whose bytes another training picture has too.
-    """
-
-    root: Path
-    train: Rows
-    pictures: Cache
-    masks: Cache
-    hash: str
-    duplicates: int
-
-    def areas(self) -> np.ndarray:
-        """int64 [N]: pixels inside each training mask."""
-        return np.array([int(np.count_nonzero(self.masks[row])) for row in range(len(self.masks))], dtype=np.int64)
-
-    def size(self, row: int) -> Size:
-        """Native (height, width) of a training row."""
-        height, width = self.pictures.sizes[row].tolist()
-        return height, width
-
-    def truth(self, row: int) -> np.ndarray:
-        """bool [H, W]: the true mask of a training row."""
-        return self.masks[row][:, :, 0].view(np.bool_)
-
-
-@dataclass(frozen=True)
-class TestData:
-    """Test rows with their decoded pixels, as Data."""
-
-    rows: Rows
-    pictures: Cache
-    hash: str
-
-
 def data_root(
     competition: Competition, *, data: Path | None, sample: bool, sample_rows: int, seed: int, world: World
 ) -> Path:
-    """The folder with the competition's files: found, unpacked, or drawn.
+    """The folder with the competition's files: found, unpacked, downloaded from a list of addresses, or drawn.
 
     Raises:
         ConfigError: both data and the sample asked for.
-        DataError: nothing found, or a zip that cannot be trusted.
+        DataError: nothing found, a zip that cannot be trusted, or a list without pictures.
     """
     if sample and data is not None:
         raise ConfigError("--data and --sample", fix="choose one of the two")
     if sample:
         return materialise.write_sample(competition, rows=sample_rows, seed=seed, cache=world.cache)
     place = locate.locate(competition, data)
+    listed = competition.picture is not None and competition.task.kind in ("label", "tags")
+    if listed and addresses.is_list(place):
+        return download.fetch(place, cache=world.cache, say=world.say, progress=world.progress)
     return place if place.is_dir() else unpack.unpack(place, cache=world.cache, free=world.free)
+
+
+def adapted(competition: Competition, root: Path, world: World) -> Competition:
+    """The competition as this data has it; what was decided is said.
+
+    Raises:
+        DataError: files that fit no reading, or two.
+    """
+    found = competition.adapt(competition, root)
+    for sentence in found.told:
+        world.say(sentence)
+    return found
 
 
 def largest_size(competition: Competition, config: TrainConfig) -> Size:
@@ -110,43 +83,33 @@ def largest_size(competition: Competition, config: TrainConfig) -> Size:
 
 
 def stage_size(competition: Competition, config: TrainConfig, stage: int) -> Size:
-    """(height, width) of a stage: its own, else the training's, else the adapter's."""
-    return config.stages[stage].size or config.train.size or competition.picture.size
+    """(height, width) of a stage: its own, else the training's, else the adapter's; (0, 0) without pictures."""
+    picture = competition.picture
+    return (config.stages[stage].size or config.train.size or picture.size) if picture else (0, 0)
 
 
 def prepare(competition: Competition, config: TrainConfig, root: Path, world: World) -> Data:
-    """Reads the training rows and decodes what no cache holds yet.
+    """Reads the training rows and decodes what no cache holds yet. The competition is taken as `adapt` gives it.
 
     Raises:
         DataError: whatever is wrong with the data, with file and row.
         SpaceError: not enough disk for the cache.
     """
-    rows, picture = competition.train(root), competition.picture
+    competition = adapted(competition, root, world)
+    rows = competition.train(root)
     if len(rows) == 0:
         raise DataError("no training rows", file=root, fix="point --data at the unpacked competition data")
-    hashes, mask_hashes = hash_files(rows[picture.column]), hash_files(rows[competition.target])
-    pictures = _pictures(competition, config, rows, hashes, label="pictures", world=world)
-    masks = mask_cache(
-        rows[competition.target],
-        mask_hashes,
-        sizes=pictures.sizes,
-        task=competition.task,
-        label="masks",
-        **_cache_options(world),
-    )
-    groups = rows[competition.folds.group] if competition.folds.group else []
-    return Data(
-        root=root,
-        train=rows,
-        pictures=pictures,
-        masks=masks,
-        hash=hash_value([rows.ids, groups, hashes, mask_hashes]),
-        duplicates=len(hashes) - len(set(hashes)),
-    )
+    competition = replace(competition, task=competition.task.learn(rows[competition.target]))
+    part = _read(competition, config, rows, world, label="", whole=_whole(competition, "train"), truth=True)
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    return Data(**values, root=root)
 
 
-def prepare_test(competition: Competition, config: TrainConfig, root: Path, world: World) -> TestData | None:
+def prepare_test(competition: Competition, config: TrainConfig, root: Path, world: World) -> Part | None:
     """Reads the test rows and decodes what no cache holds yet; None for a competition without a test set.
+
+    Args:
+        competition: as the training data has it (`Data.competition`).
 
     Raises:
         DataError, SpaceError: as `prepare`.
@@ -155,15 +118,59 @@ def prepare_test(competition: Competition, config: TrainConfig, root: Path, worl
     if rows is None:
         return None
     _check_sample_header(competition, root)
-    hashes = hash_files(rows[competition.picture.column])
-    pictures = _pictures(competition, config, rows, hashes, label="test pictures", world=world)
-    return TestData(rows, pictures, hash_value([rows.ids, hashes]))
+    whole = _whole(competition, "test")
+    return _read(competition, config, rows, world, label="test ", whole=whole, truth=competition.test_truth)
+
+
+def _whole(competition: Competition, side: Literal["train", "test"]) -> bool:
+    tokens = competition.tokens
+    return tokens is not None and (tokens.whole_train if side == "train" else tokens.whole_test)
+
+
+def _read(
+    competition: Competition, config: TrainConfig, rows: Rows, world: World, *, label: str, whole: bool, truth: bool
+) -> Part:
+    """The rows with all that is read of them; `truth` says whether they carry targets."""
+    picture, task, tokens = competition.picture, competition.task, None
+    group = competition.folds.group
+    groups = rows[group] if group and group in rows else []
+    hashed: list[Any] = [rows.ids, groups]
+    if competition.tokens is not None:
+        rows, tokens = blocks.blocks_of(rows, competition.tokens, config.data.unit, whole=whole)
+        hashed = [rows.ids, hash_value(tokens)]
+    pictures = masks = targets = None
+    hashes: list[str] = []
+    if picture is not None:
+        hashes = hash_files(rows[picture.column])
+        hashed.append(hashes)
+        pictures = _pictures(competition, config, rows, hashes, label=f"{label}pictures", world=world)
+    if truth and task.kind in ("mask", "classes"):
+        assert pictures is not None, "masks belong to pictures"
+        mask_hashes = hash_files(rows[competition.target])
+        hashed.append(mask_hashes)
+        masks = mask_cache(
+            rows[competition.target],
+            mask_hashes,
+            sizes=pictures.sizes,
+            task=task,
+            label=f"{label}masks",
+            **_cache_options(world),
+        )
+    elif truth and tokens is None:
+        cells = zip(rows.ids, rows[competition.target], strict=True)
+        targets = np.stack([task.encode(cell, f"{label}row {identity}") for identity, cell in cells])
+        hashed.append(hash_value(targets.tolist()))
+    if competition.table is not None:
+        named = (*competition.table.numbers, *competition.table.categories)
+        hashed.append(hash_value([rows[column] for column in named]))
+    return Part(competition, rows, pictures, masks, targets, tokens, hash_value(hashed), len(hashes) - len(set(hashes)))
 
 
 def _pictures(
     competition: Competition, config: TrainConfig, rows: Rows, hashes: list[str], *, label: str, world: World
 ) -> Cache:
     picture = competition.picture
+    assert picture is not None, "no pictures to cache"
     return picture_cache(
         rows[picture.column],
         hashes,
@@ -183,45 +190,3 @@ def _check_sample_header(competition: Competition, root: Path) -> None:
     found = sorted(root.rglob(competition.sample_submission)) if competition.sample_submission else []
     if found:
         listing.read_table(min(found, key=listing.shallowest_first), competition.submission.header)
-
-
-def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:
-    """The folds of the training rows.
-
-    Raises:
-        CompetitionError: a part of the contract that is not built yet.
-        ConfigError: more folds than groups, or a published split where there is none.
-        DataError: fewer than two groups.
-    """
-    if competition.folds.contiguous or competition.test_truth:
-        field = "Folds.contiguous" if competition.folds.contiguous else "test_truth"
-        raise CompetitionError(f"{competition.name} asks for {field}, which is not built yet", fix=f"leave {field} out")
-    if config.data.split == "published":
-        if config.data.holdout:
-            raise ConfigError("--holdout with --split published", fix="choose one of the two")
-        column = competition.published_split
-        if column is None:
-            fix = "leave --split published out"
-            raise ConfigError(f"{competition.name} has no published split", fix=fix)
-        return folds.published(data.train[column])
-    group = competition.folds.group
-    strata = np.zeros(len(data.train), dtype=np.int64)
-    if competition.folds.stratify == "mask":
-        strata = folds.mask_strata(data.areas(), data.pictures.sizes)
-    return folds.plan(
-        data.train[group] if group else data.train.ids,
-        strata,
-        wanted=config.data.folds,
-        default=competition.folds.number,
-        holdout=config.data.holdout,
-        seed=config.seed,
-        unit=group or "row",
-    )
-
-
-def write_folds(path: Path, data: Data, plan: folds.FoldPlan) -> None:
-    """folds.csv: the fold each row validates in; -1 is held out."""
-    with files.replacing(path, "w") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(("id", "fold"))
-        writer.writerows(zip(data.train.ids, plan.fold.tolist(), strict=True))

@@ -16,9 +16,10 @@ from harness.cli import main
 from harness.config import override
 from harness.errors import RunError
 from harness.pipeline import score
-from harness.pipeline.fold import predict_rows
+from harness.pipeline.evidence import decided_value, decision_from, untold
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
+from harness.pipeline.network import predict_rows
 from harness.pipeline.preparation import World
 from tests.kit import SHIPPED, sample_data, sample_root, small
 from tests.kit import request as sample
@@ -55,7 +56,8 @@ def test_the_run_folder_holds_what_is_promised(finished: dict[str, Any]) -> None
     promised = {"submission.csv", "oof_submission.csv", "answers.csv", "config.json", "folds.csv", "scores.json"}
     promised |= {"log.jsonl", "environment.json", "oof/rows.csv"}
     for number in range(finished["folds"]):
-        promised |= {f"oof/network/fold{number}.npy", f"weights/fold{number}.safetensors"}
+        promised.add(f"weights/fold{number}.safetensors")
+        promised |= {f"oof/{member.replace(' ', '_')}/fold{number}.npy" for member in finished["members"]}
     assert promised <= names
     assert not [name for name in names if name.startswith("state/") or ".tmp" in name]
 
@@ -66,6 +68,9 @@ def test_the_json_has_every_key_of_its_schema(finished: dict[str, Any]) -> None:
     assert set(keys.split()) <= set(finished)
     assert set(finished["score"]) == {"metric", "value", "interval", "higher_is_better"}
     assert set(finished["members"]["network"]) == {"value", "fold_scores", "weight"}
+    assert len(finished["members"]) == 2
+    assert len(finished["baselines"]) == 2
+    assert sum(member["weight"] for member in finished["members"].values()) == pytest.approx(1)
     assert finished == json.loads((Path(finished["run"]) / "scores.json").read_text())
 
 
@@ -116,7 +121,10 @@ def test_a_fold_trained_alone_has_the_bits_it_has_among_others(
     for name in ("weights/fold1.safetensors", "oof/network/fold1.npy"):
         assert (Path(finished["run"]) / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
     assert alone["folds_trained"] == [1]
-    assert alone["decision"] == {"threshold": 128, "area": 0.0, "gate": 0.0}  # nothing was there to choose on
+    # nothing was there to choose on
+    kind = sample_data(finished["competition"], shared_cache)[0].task.kind
+    assert decision_from(kind, alone["decision"]) == untold(kind)
+    assert alone["members"]["network"]["weight"] == 1
 
 
 def test_predict_writes_the_run_s_submission_again(finished: dict[str, Any], shared_cache: Path) -> None:
@@ -134,9 +142,10 @@ def test_out_of_fold_rows_say_where_each_prediction_lies(finished: dict[str, Any
     assert len(rows) == finished["rows"]["train"]
     flat = {row["fold"]: np.load(folder / "oof" / "network" / f"fold{row['fold']}.npy") for row in rows}
     last = max((row for row in rows if row["fold"] == "0"), key=lambda row: int(row["offset"]))
-    height, width = map(int, last["shape"].split("x"))
-    assert len(flat["0"]) == int(last["offset"]) + height * width
-    assert flat["0"].dtype == np.uint8
+    length = np.prod([int(side) for side in last["shape"].split("x")])
+    assert len(flat["0"]) == int(last["offset"]) + length
+    masks = registry.load(finished["competition"]).task.kind in ("mask", "classes")
+    assert flat["0"].dtype == (np.uint8 if masks else np.float32)
 
 
 def test_folds_of_the_run_are_in_its_fold_file(finished: dict[str, Any]) -> None:
@@ -173,7 +182,7 @@ def test_predict_needs_only_the_test_part_of_other_data(
 
 
 def test_missing_weights_are_said_by_their_file(finished: dict[str, Any], shared_cache: Path) -> None:
-    if finished["rows"]["test"] == 0:
+    if finished["members"]["network"]["weight"] == 0 or finished["rows"]["test"] == 0:
         return
     weights = Path(finished["run"]) / "weights" / "fold0.safetensors"
     weights.rename(weights.with_suffix(".away"))
@@ -189,11 +198,12 @@ def test_scores_do_not_depend_on_the_batch_size(finished: dict[str, Any], shared
     for batch in (1, 5):
         changed = override(config, [f"train.batch={batch}"])
         job = Job(competition, changed, run, Hardware("cpu", "fp32", None), World(shared_cache))
-        planes = dict(predict_rows(job, rows, pictures=data.pictures, folds=[0]))
-        groups = score.metric_groups(competition, data, rows)
-        statistics = [competition.metric.statistics(planes[row] >= 100, data.truth(row)) for row in rows]
+        predictions = dict(predict_rows(job, rows, part=data, folds=[0]))
+        groups, kind = score.metric_groups(competition, data, rows), competition.task.kind
+        decided = {row: decided_value(kind, untold(kind), prediction) for row, prediction in predictions.items()}
+        statistics = [competition.metric.statistics(decided[row], data.truth(row)) for row in rows]
         values.append(competition.metric.reduce(np.array(statistics), groups))
-    assert values[0] == pytest.approx(values[1], abs=1e-3)
+    assert values[0] == pytest.approx(values[1], abs=1e-3, rel=1e-3)
 
 
 def test_held_out_groups_are_scored_once_and_trained_never(tmp_path: Path, shared_cache: Path) -> None:

@@ -1,0 +1,1 @@
+"""Competitions that belong to no page: a user's own data, read as it lies. Not among the shipped ones."""

@@ -1,0 +1,100 @@
+"""Rows with what was read and decoded of them, whatever the inputs and the task.
+
+N rows, H height, W width, L labels.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.competition import Competition, Size
+from harness.data.cache import Cache
+from harness.models.classical import picture_features
+from harness.rows import Rows
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows with what was read and decoded of them.
+
+    Attributes:
+        competition: as this data has it, its task knowing the labels.
+        rows: the training or the test rows; of a text its blocks.
+        pictures: cache in row order, where there are pictures.
+        masks: cache of the masks, where the target is one.
+        targets: [N, ...] as the task encodes them, where the target is none of both.
+        tokens: of each row, where the input is text.
+        hash: of ids, groups and everything read.
+        duplicates: pictures whose bytes another picture of these rows has too.
+    """
+
+    competition: Competition
+    rows: Rows
+    pictures: Cache | None
+    masks: Cache | None
+    targets: np.ndarray | None
+    tokens: list[list[str]] | None
+    hash: str
+    duplicates: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def size(self, row: int) -> Size:
+        """(height, width) of a row's picture at native size; (bytes, tokens) of a text; (1, 1) of anything else."""
+        if self.pictures is not None:
+            height, width = self.pictures.sizes[row].tolist()
+            return height, width
+        return (self.rows["bytes"][row], len(self.tokens[row])) if self.tokens is not None else (1, 1)
+
+    def shape(self, row: int) -> tuple[int, ...]:
+        """Of a row's prediction as it is kept: masks at native size, a number for each label, class or token."""
+        kind, outputs = self.competition.task.kind, self.competition.task.outputs
+        if kind == "mask":
+            return self.size(row)
+        if kind == "classes":
+            return (outputs, *self.size(row))
+        return (outputs,) if self.tokens is None else (len(self.tokens[row]),)
+
+    @functools.cached_property
+    def features(self) -> np.ndarray | None:
+        """float32 [N, F]: what a classical model sees of the pictures; computed once for all folds."""
+        if self.pictures is None:
+            return None
+        return np.stack([picture_features(self.pictures[row]) for row in range(len(self))])
+
+    def truth(self, row: int) -> Any:
+        """The true decision of a row: bool [H, W], a class map, bool [L], a number, or (0 nats, tokens, bytes)."""
+        if self.masks is not None:
+            mask = self.masks[row][:, :, 0]
+            return mask.view(np.bool_) if self.competition.task.kind == "mask" else mask
+        if self.tokens is not None:
+            return 0.0, len(self.tokens[row]), self.rows["bytes"][row]
+        assert self.targets is not None, "rows without truth have no answer"
+        return float(self.targets[row][0]) if self.competition.task.kind == "value" else self.targets[row]
+
+
+@dataclass(frozen=True)
+class Data(Part):
+    """The training rows.
+
+    Attributes:
+        root: the unpacked data folder.
+    """
+
+    root: Path
+
+    @property
+    def train(self) -> Rows:
+        """The rows."""
+        return self.rows
+
+    def areas(self) -> np.ndarray:
+        """int64 [N]: pixels inside each training mask."""
+        assert self.masks is not None, "areas are of masks"
+        return np.array([int(np.count_nonzero(self.masks[row])) for row in range(len(self.masks))], dtype=np.int64)

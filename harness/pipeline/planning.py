@@ -1,0 +1,80 @@
+"""Which fold each training row validates in, from what the adapter declares and what the rows hold.
+
+N rows, L labels.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from harness import files
+from harness.competition import Competition
+from harness.config import TrainConfig
+from harness.data import alike, folds, strata
+from harness.errors import ConfigError
+from harness.pipeline.parts import Data
+
+
+def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:
+    """The folds of the training rows.
+
+    Raises:
+        ConfigError: more folds than groups, or a published split where there is none.
+        DataError: fewer than two groups.
+    """
+    competition = data.competition
+    if config.data.split == "published":
+        if config.data.holdout:
+            raise ConfigError("--holdout with --split published", fix="choose one of the two")
+        column = competition.published_split
+        if column is None:
+            fix = "leave --split published out"
+            raise ConfigError(f"{competition.name} has no published split", fix=fix)
+        return folds.published(data.train[column])
+    levels = np.zeros(len(data), dtype=np.int64)
+    if competition.folds.stratify == "mask":
+        assert data.pictures is not None, "masks belong to pictures"
+        levels = folds.mask_strata(data.areas(), data.pictures.sizes)
+    return folds.plan(
+        fold_groups(data),
+        levels,
+        wanted=config.data.folds,
+        default=competition.folds.number,
+        holdout=config.data.holdout,
+        seed=config.seed,
+        unit=competition.folds.group or ("group of alike pictures" if competition.folds.alike else "row"),
+        labels=_labels(data),
+        contiguous=competition.folds.contiguous,
+        weights=None if data.tokens is None else np.array([len(row) for row in data.tokens]),
+    )
+
+
+def fold_groups(data: Data) -> list[str]:
+    """What each training row's fold must not split: its group, joined with nearly identical pictures, or itself."""
+    group = data.competition.folds.group
+    groups = data.train[group] if group else data.train.ids
+    if not data.competition.folds.alike:
+        return groups
+    assert data.pictures is not None, "pictures are alike, nothing else is"
+    looks = alike.alike_groups(data.pictures.__getitem__, len(data))
+    return [str(joined) for joined in alike.merge_groups(groups, looks.tolist())]
+
+
+def _labels(data: Data) -> np.ndarray | None:
+    """bool [N, L] that the folds are stratified by, or None."""
+    how = data.competition.folds.stratify
+    if how not in ("labels", "quantiles"):
+        return None
+    assert data.targets is not None, "only labels and numbers are dealt out by what they are"
+    return strata.quantile_labels(data.targets[:, 0]) if how == "quantiles" else data.targets
+
+
+def write_folds(path: Path, data: Data, plan: folds.FoldPlan) -> None:
+    """folds.csv: the fold each row validates in; -1 is held out."""
+    with files.replacing(path, "w") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(("id", "fold"))
+        writer.writerows(zip(data.train.ids, plan.fold.tolist(), strict=True))
