@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,27 +30,16 @@ def test(root: Path) -> Rows | None:
 def adapt(competition: Competition, root: Path) -> Competition:
     """With one label or several as the training data has them, and the form of the sample submission."""
     found, (header, rows), file = labelled.read(root), labelled.sample_form(root), labelled.sample_file(root)
-    competition = with_labels(competition, found.labels, "one" if found.single else "several")
+    competition = with_labels(competition, found.labels, single=found.single)
     submission, form = label_forms.submission(
         header, rows, single=found.single, labels=found.labels, separator=found.separator, file=file
     )
     return replace(competition, submission=submission, told=(*found.told, form))
 
 
-def mirror(competition: Competition, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Competition:
-    """With the submission that a file of this header and rows has; without data the rows say whether labels are one."""
-    labels = competition.task.labels if isinstance(competition.task, SingleLabel | Multilabel) else ()
-    single, separator = isinstance(competition.task, SingleLabel), ""
-    if not labels and len(header) == 2:
-        single, separator, _ = label_forms.split([row[1] for row in rows])
-        competition = with_labels(competition, (), "one" if single else "several")
-    submission, _ = label_forms.submission(header, rows, single=single, labels=labels, separator=separator)
-    return replace(competition, submission=submission)
-
-
-def with_labels(competition: Competition, labels: tuple[str, ...], number: str) -> Competition:
-    """With the task and secondary metrics of "one" label a picture, or of "several"."""
-    if number == "one":
+def with_labels(competition: Competition, labels: tuple[str, ...], *, single: bool) -> Competition:
+    """With the task and secondary metrics of one label a picture, or of several."""
+    if single:
         return replace(competition, task=SingleLabel(labels), secondary=(ACCURACY,))
     return replace(competition, task=Multilabel(labels), secondary=())
 
@@ -86,5 +76,5 @@ competition = Competition(
     defaults=TrainConfig(train=Training(rate=1e-3, batch=32), model=Model("resnet34"), stages=(Stage(epochs=20),)),
     presets={"quick": quick},
     adapt=adapt,
-    mirror=mirror,
+    mirror=functools.partial(label_forms.mirrored, with_labels=with_labels),
 )

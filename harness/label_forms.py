@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness import cells
-from harness.competition import Submission
+from harness.competition import Competition, Submission
 from harness.errors import DataError
+from harness.tasks import Multilabel, SingleLabel
 
 MARKS = ("|", ";", ",")
 
@@ -71,6 +73,29 @@ def submission(
     check = functools.partial(cells.check_tags, separator=between, labels=labels)
     why = "as in the sample" if shown else "as in the training table" if separator else "the sample shows none"
     return Submission(tuple(header), write, read, {names[0]: check}), f"submission: labels joined by {between!r}, {why}"
+
+
+def mirrored(
+    competition: Competition,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    with_labels: Callable[..., Competition],
+) -> Competition:
+    """The competition with the submission that a file of this header and rows has.
+
+    Where the labels are not known, for there was no data to read, the rows say whether pictures have one or several.
+
+    Args:
+        with_labels: (competition, labels, single=) -> the competition with the task of these labels.
+    """
+    labels = competition.task.labels if isinstance(competition.task, SingleLabel | Multilabel) else ()
+    single, separator = isinstance(competition.task, SingleLabel), ""
+    if not labels and len(header) == 2:
+        single, separator, _ = split([row[1] for row in rows])
+        competition = with_labels(competition, (), single=single)
+    form, _ = submission(header, rows, single=single, labels=labels, separator=separator)
+    return replace(competition, submission=form)
 
 
 def split(texts: Sequence[str], *, file: Path | None = None) -> tuple[bool, str, str]:

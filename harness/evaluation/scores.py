@@ -1,13 +1,13 @@
 """Scores that no row had a say in: nested choice over folds, intervals over groups.
 
 N rows, S statistics per row, M members. A choice is how much each member weighs and how what they say together becomes
-an answer (thresholds); both are made for each fold on the rows of the *other* folds.
+an answer (thresholds); both are made for each part of the rows (a fold) on the rows of the *other* parts.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 from harness.metrics import Metric
 
 Weights = tuple[float, ...]
+Chosen = tuple[Weights, Any]  # the members' weights and the decision
 
 
 class Evidence(Protocol):
@@ -56,12 +57,11 @@ class Nested:
     """Out-of-fold results of one member, or of several together.
 
     Attributes:
-        weights: fold -> the members' weights that the *other* folds chose for its rows.
-        decisions: fold -> the decision they chose.
+        weights: part -> the members' weights that the *other* parts chose for its rows.
+        decisions: part -> the decision they chose.
         final_weights, final: what all rows chose, for the submission.
-        statistics: float64 [N, S], each row weighed and decided by its fold's choice.
+        statistics: float64 [N, S], each row weighed and decided by its part's choice.
         value: the metric over all rows at once.
-        fold_scores: the metric of each fold's rows alone.
         optimism: how much better the final choice looks on the rows that made it than the nested value.
     """
 
@@ -71,79 +71,136 @@ class Nested:
     final: Any
     statistics: np.ndarray
     value: float
-    fold_scores: list[float]
     optimism: float
 
 
-def nested(blend: Blend, folds: np.ndarray, metric: Metric, *, members: int = 1, picks: int = 10) -> Nested:
-    """Scores every row with the weights and the decision chosen on the rows of the other folds.
+def choice_parts(folds: np.ndarray, units: Sequence[str], *, contiguous: bool, number: int = 5) -> np.ndarray:
+    """int64 [N]: the parts that choices are crossed over: the folds, or parts of the rows of an only fold.
 
-    With a single fold there are no others to choose on: the first member decides alone, as fixed in advance.
+    No fold trained on its own rows, so that one half of them may choose for the other.
 
     Args:
-        blend: the members' weights -> the evidence of all rows.
         folds: int64 [N].
+        units: [N], rows that stay together.
+        contiguous: whether neighbouring units resemble each other and a part is to be a run of them.
+        number: at most so many parts of an only fold.
+    """
+    if len(np.unique(folds)) > 1:
+        return np.asarray(folds, dtype=np.int64)
+    order = {unit: index for index, unit in enumerate(dict.fromkeys(units))}
+    codes = np.array([order[unit] for unit in units])
+    number = min(number, len(order))
+    return codes * number // len(order) if contiguous else codes % number
+
+
+def nested(blend: Blend, parts: np.ndarray, metric: Metric, *, members: int = 1, picks: int = 10) -> Nested:
+    """Scores every row with the weights and the decision chosen on the rows of the other parts.
+
+    With a single part there are no others to choose on: the first member decides alone, as fixed in advance.
+
+    Args:
+        blend: the members' weights -> the evidence of all rows; asked for the same more than once.
+        parts: int64 [N], the folds, or parts of an only one (`choice_parts`).
         picks: of the greedy choice, see `greedy`.
     """
-    blend = functools.cache(blend)
-    numbers = [int(number) for number in np.unique(folds)]
+    numbers = [int(number) for number in np.unique(parts)]
     first = (1.0, *(0.0 for _ in range(members - 1)))
-    if len(numbers) == 1:
-        evidence = blend(first)
-        choice = evidence.untold()
-        statistics = evidence.statistics(choice, metric)
-        value = float(metric.reduce(statistics, evidence.groups))
-        return Nested({numbers[0]: first}, {numbers[0]: choice}, first, choice, statistics, value, [value], 0.0)
-    weights, decisions, parts = {}, {}, {}
-    for number in numbers:
-        others = np.flatnonzero(folds != number)
-        weights[number], decisions[number] = greedy(blend, others, metric, members=members, picks=picks)
-        own = blend(weights[number]).take(np.flatnonzero(folds == number))
-        parts[number] = own.statistics(decisions[number], metric)
-    statistics = np.empty((len(folds), parts[numbers[0]].shape[1]))
-    for number, part in parts.items():
-        statistics[folds == number] = part
     groups = blend(first).groups
+    if len(numbers) == 1:
+        weights, decisions = {numbers[0]: first}, {numbers[0]: blend(first).untold()}
+        final_weights, final = first, decisions[numbers[0]]
+    else:
+        choice = _Choice(blend, parts, metric, members, picks)
+        chosen = {number: choice.checked(frozenset({number})) for number in numbers}
+        weights = {number: weights for number, (weights, _) in chosen.items()}
+        decisions = {number: decision for number, (_, decision) in chosen.items()}
+        final_weights, final = choice.checked(frozenset())
+    statistics = by_part(blend, parts, weights, decisions, metric)
     value = float(metric.reduce(statistics, groups))
-    scores = [float(metric.reduce(parts[number], groups[folds == number])) for number in numbers]
-    final_weights, final = greedy(blend, np.arange(len(folds)), metric, members=members, picks=picks)
     on_itself = float(metric.reduce(blend(final_weights).statistics(final, metric), groups))
     gain = on_itself - value if metric.higher_is_better else value - on_itself
-    return Nested(weights, decisions, final_weights, final, statistics, value, scores, gain)
+    return Nested(weights, decisions, final_weights, final, statistics, value, gain)
 
 
-def greedy(blend: Blend, rows: np.ndarray, metric: Metric, *, members: int, picks: int) -> tuple[Weights, Any]:
-    """(weights, decision) that are best on `rows`: members are added, again and again, while the metric gains.
+def by_part(
+    blend: Blend, parts: np.ndarray, weights: Mapping[int, Weights], decisions: Mapping[int, Any], metric: Metric
+) -> np.ndarray:
+    """float64 [N, S]: the statistics of every row under the weights and the decision of its part."""
+    statistics: np.ndarray | None = None
+    for part, decision in decisions.items():
+        rows = np.flatnonzero(parts == part)
+        own = blend(weights[part]).take(rows).statistics(decision, metric)
+        statistics = np.empty((len(parts), own.shape[1])) if statistics is None else statistics
+        statistics[rows] = own
+    assert statistics is not None, "there is a part"
+    return statistics
 
-    Source: Caruana et al. 2004, "Ensemble selection from libraries of models", with replacement; weights are shares
-    of at most `picks` picks.
+
+class _Choice:
+    """What rows choose, with some parts left out; every choice is made once and used wherever it is asked for."""
+
+    def __init__(self, blend: Blend, parts: np.ndarray, metric: Metric, members: int, picks: int) -> None:
+        self.blend, self.parts, self.metric = blend, parts, metric
+        self.numbers = frozenset(int(number) for number in np.unique(parts))
+        self.members, self.picks = members, picks
+        self.made: dict[frozenset[int], tuple[Chosen, Chosen]] = {}
+
+    def checked(self, without: frozenset[int]) -> Chosen:
+        """A mixture, if mixing is known to gain: else the best member alone.
+
+        A mixture always looks better on the rows that chose it. It is kept only if it is better on rows that did not:
+        both are chosen again with each part left out in turn, and the pooled answers to those parts are scored.
+        """
+        alone, mixture = self._made(without)
+        inner = sorted(self.numbers - without)
+        if mixture[0] == alone[0] or len(inner) < 2:
+            return alone
+        again = {number: self._made(without | {number}) for number in inner}
+        rows = np.flatnonzero(np.isin(self.parts, inner))
+        groups, sign = self.blend(alone[0]).groups[rows], 1.0 if self.metric.higher_is_better else -1.0
+        values = []
+        for kind in (0, 1):
+            weights = {number: made[kind][0] for number, made in again.items()}
+            decisions = {number: made[kind][1] for number, made in again.items()}
+            statistics = by_part(self.blend, self.parts, weights, decisions, self.metric)[rows]
+            values.append(sign * float(self.metric.reduce(statistics, groups)))
+        return mixture if values[1] > values[0] else alone
+
+    def _made(self, without: frozenset[int]) -> tuple[Chosen, Chosen]:
+        if without not in self.made:
+            rows = np.flatnonzero(~np.isin(self.parts, sorted(without)))
+            self.made[without] = greedy(self.blend, rows, self.metric, members=self.members, picks=self.picks)
+        return self.made[without]
+
+
+def greedy(blend: Blend, rows: np.ndarray, metric: Metric, *, members: int, picks: int) -> tuple[Chosen, Chosen]:
+    """The best member alone, and the best mixture on the walk that adds what gains most or costs least.
+
+    Source: Caruana et al. 2004, "Ensemble selection from libraries of models", section 2: with replacement, a fixed
+    number of picks, and the best of what was walked through. Weights are shares of at most `picks` picks.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
 
     @functools.cache
-    def judged(counts: tuple[int, ...]) -> tuple[float, Any]:
-        evidence = blend(_shares(counts)).take(rows)
+    def judged(weights: Weights) -> tuple[float, Any]:
+        evidence = blend(weights).take(rows)
         decision = evidence.choose(metric)
         value = float(metric.reduce(evidence.statistics(decision, metric), evidence.groups))
         return (sign * value if np.isfinite(value) else -np.inf), decision
 
+    def value(counts: tuple[int, ...]) -> float:
+        return judged(_shares(counts))[0]
+
     def plus(counts: tuple[int, ...], member: int) -> tuple[int, ...]:
         return tuple(count + (index == member) for index, count in enumerate(counts))
 
-    best = max((plus((0,) * members, member) for member in range(members)), key=lambda counts: judged(counts)[0])
-    # more of the only member is the same answer
-    while members > 1 and sum(best) < picks:
-        step = max((plus(best, member) for member in range(members)), key=lambda counts: judged(counts)[0])
-        if judged(step)[0] <= judged(best)[0] and not _same_answer(step, best):
-            break
-        best = step
-    counts = tuple(min(count, 1) for count in best) if np.count_nonzero(best) == 1 else best
-    return _shares(counts), judged(counts)[1]
-
-
-def _same_answer(step: tuple[int, ...], best: tuple[int, ...]) -> bool:
-    """Whether another pick only repeats the one member there is: the walk goes on, for a finer share of the other."""
-    return np.count_nonzero(step) == 1 and np.count_nonzero(best) == 1
+    counts = alone = max((plus((0,) * members, member) for member in range(members)), key=value)
+    walk = [alone]
+    for _ in range(picks - 1 if members > 1 else 0):
+        counts = max((plus(counts, member) for member in range(members)), key=value)
+        walk.append(counts)
+    chosen = [_shares(counts) for counts in (alone, max(walk, key=value))]
+    return (chosen[0], judged(chosen[0])[1]), (chosen[1], judged(chosen[1])[1])
 
 
 def _shares(counts: tuple[int, ...]) -> Weights:

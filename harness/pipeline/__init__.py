@@ -122,6 +122,8 @@ def _proceed(
         fold.forget_state(run, number)
 
     found = score.out_of_fold(job, wanted, data=data, plan=plan)
+    for sentence in found.told:
+        world.say(sentence)
     scored, together = score.score(job, found, data=data, plan=plan)
     run.finish("choose", [*inputs, wanted], **scored["decision"])
     answer.write_out_of_fold(job, found, data=data, together=together)
@@ -150,7 +152,7 @@ def _proceed(
         "test_score": test_score,
         "holdout_score": held_out,
         "unknown_rate": score.unknown_rate(job, data, found),
-        "told": [*competition.told, *plan.told],
+        "told": [*competition.told, *plan.told, *found.told],
         "folds": plan.number,
         "folds_trained": wanted,
         "folds_hash": folds_hash,

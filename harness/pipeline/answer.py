@@ -67,18 +67,18 @@ def _cheap(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterato
 
 
 def write_out_of_fold(job: Job, found: OutOfFold, *, data: Data, together: Nested) -> None:
-    """Writes `oof_submission.csv`, each row answered with what the other folds chose, and `answers.csv`.
+    """Writes `oof_submission.csv`, each row answered with what the other parts chose, and `answers.csv`.
 
     Grading one with the other gives the score.
     """
-    fold_of = dict(zip(found.rows, found.folds.tolist(), strict=True))
+    part_of = dict(zip(found.rows, found.parts.tolist(), strict=True))
     rows, submission, task = sorted(found.rows), job.competition.submission, job.competition.task
 
     def decisions() -> Iterator[tuple[str, Any]]:
         for row in rows:
-            fold = fold_of[row]
-            prediction = found.mixed(row, together.weights[fold])
-            yield data.rows.ids[row], task.present(decided_value(task.kind, together.decisions[fold], prediction))
+            part = part_of[row]
+            prediction = found.mixed(row, together.weights[part])
+            yield data.rows.ids[row], task.present(decided_value(task.kind, together.decisions[part], prediction))
 
     writer.write_submission(job.run.path / "oof_submission.csv", submission, decisions())
     writer.write_answers(job.run.path / "answers.csv", submission, truths(job.competition, data, rows))

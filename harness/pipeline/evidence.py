@@ -68,7 +68,7 @@ class Scored:
     Attributes:
         kind: of the task.
         rows: positions in the training rows, fold by fold.
-        folds: int64 [N], the fold of each.
+        parts: int64 [N], the part of each that choices are crossed over: its fold, or a part of an only fold.
         groups: int64 [N], what the metric pools over.
         truth: row -> the true decision.
         spelling: float64 [N]: nats that spelling the unknown words of a text would cost; zeros elsewhere.
@@ -77,7 +77,7 @@ class Scored:
 
     kind: Kind
     rows: list[int]
-    folds: np.ndarray
+    parts: np.ndarray
     groups: np.ndarray
     truth: Callable[[int], Any]
     spelling: np.ndarray
@@ -90,7 +90,7 @@ class Scored:
         if self.kind == "tags":
             probability = np.stack([prediction(row) for row in self.rows]).clip(0, 1)
             truth = np.stack([self.truth(row) for row in self.rows])
-            return Tags(LabelEvidence(probability, truth, self.folds), self.groups)
+            return Tags(LabelEvidence(probability, truth, self.parts), self.groups)
         decision = untold(self.kind)
         counts: dict[str, list[Any]] = {metric.name: [] for metric in self.metrics}
         for index, row in enumerate(self.rows):

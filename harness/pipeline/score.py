@@ -6,6 +6,7 @@ N rows.
 from __future__ import annotations
 
 import csv
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from harness.data.blocks import count_bytes
 from harness.data.folds import FoldPlan
 from harness.evaluation import scores
 from harness.evaluation.scores import Evidence, Weights
+from harness.metrics import Metric
 from harness.pipeline import rungs
 from harness.pipeline.evidence import Reader, Scored, mixed
 from harness.pipeline.job import Job
@@ -27,8 +29,8 @@ from harness.pipeline.network import MEMBER, fitted_file, out_of_fold_file
 from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import fold_groups
 
-# decisions of masks look at every pixel anew for each share of a member: quarters are fine enough
-PICKS = {"mask": 4, "classes": 4, "tags": 5}
+# every share of a member looks at all pixels of all masks anew: fewer shares there
+PICKS = {"mask": 6, "classes": 6}
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class OutOfFold:
     """The rows of the folds that ran, with readers of the members' predictions.
 
     Attributes:
-        scored: rows, folds, groups and truths.
+        scored: rows, parts, groups and truths.
+        folds: int64 [N], the fold of each row.
         units: [N], what an interval resamples.
         members: member -> reader of its predictions, the network first.
     """
 
     scored: Scored
+    folds: np.ndarray
     units: list[str]
     members: dict[str, Reader]
 
@@ -51,9 +55,19 @@ class OutOfFold:
         return self.scored.rows
 
     @property
-    def folds(self) -> np.ndarray:
-        """int64 [N], the fold of each row."""
-        return self.scored.folds
+    def parts(self) -> np.ndarray:
+        """int64 [N], the part of each row that choices are crossed over."""
+        return self.scored.parts
+
+    @property
+    def told(self) -> list[str]:
+        """What an only fold means for the choice of weights and decision."""
+        if len(set(self.folds.tolist())) > 1:
+            return []
+        parts = len(set(self.parts.tolist()))
+        if parts == 1:
+            return ["an only fold of one group: the network alone answers, by the decision fixed in advance"]
+        return [f"an only fold: weights and decision are chosen crosswise on {parts} parts of its rows"]
 
     def blend(self, weights: Weights) -> Evidence:
         """The evidence of the members mixed."""
@@ -73,33 +87,35 @@ def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -
         for row in plan.validation(fold).tolist():
             places[row] = (fold, offset)
             rows.append(row)
-            offset += int(np.prod(data.shape(row)))
+            offset += math.prod(data.shape(row))
     with files.replacing(job.run.path / "oof" / "rows.csv", "w") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("id", "fold", "offset", "shape"))
         writer.writerows((data.rows.ids[row], *places[row], "x".join(map(str, data.shape(row)))) for row in rows)
     groups = fold_groups(data)
+    units, folds_of = [groups[row] for row in rows], plan.fold[rows]
     scored = Scored(
         kind=job.competition.task.kind,
         rows=rows,
-        folds=plan.fold[rows],
+        parts=scores.choice_parts(folds_of, units, contiguous=job.competition.folds.contiguous),
         groups=metric_groups(job.competition, data, rows),
         truth=data.truth,
-        spelling=spelling(job, data, rows, plan.fold[rows]),
+        spelling=spelling(job, data, rows, folds_of),
         metrics=(job.competition.metric, *job.competition.secondary),
     )
     names = (MEMBER, rungs.cheap_name(data))
     members = {name: _reader(job, name, folds, places, data) for name in names}
-    return OutOfFold(scored, [groups[row] for row in rows], members)
+    return OutOfFold(scored, folds_of, units, members)
 
 
 def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple[int, int]], data: Part) -> Reader:
-    flat = {fold: np.load(out_of_fold_file(job.run, fold, member), mmap_mode="r") for fold in folds}
+    # a plain view of the mapped file: slicing a memmap costs five times as much
+    flat = {fold: np.asarray(np.load(out_of_fold_file(job.run, fold, member), mmap_mode="r")) for fold in folds}
 
     def prediction(row: int) -> np.ndarray:
         fold, start = places[row]
         shape = data.shape(row)
-        return flat[fold][start : start + int(np.prod(shape))].reshape(shape)
+        return flat[fold][start : start + math.prod(shape)].reshape(shape)
 
     return prediction
 
@@ -141,9 +157,9 @@ def metric_groups(competition: Competition, data: Part, rows: Sequence[int]) -> 
 def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[dict[str, Any], scores.Nested]:
     """(the scores' part of the run's JSON, the nested result of all members together)."""
     metric, settings, scored = job.competition.metric, job.config.report, found.scored
-    picks = PICKS.get(scored.kind, 10)
-    together = scores.nested(found.blend, found.folds, metric, members=len(found.members), picks=picks)
-    alone = {name: _alone(scored, read, found.folds, metric) for name, read in found.members.items()}
+    picks, blend = PICKS.get(scored.kind, 10), functools.cache(found.blend)
+    together = scores.nested(blend, found.parts, metric, members=len(found.members), picks=picks)
+    alone = {name: _alone(scored, read, metric) for name, read in found.members.items()}
     interval = scores.interval(
         together.statistics,
         scored.groups,
@@ -153,9 +169,8 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
         confidence=settings.confidence,
         seed=job.config.seed,
     )
-    constant = _alone(scored, _constant(job, data, plan), found.folds, metric)
+    constant = _alone(scored, _constant(job, data, plan), metric)
     cheap = rungs.cheap_name(data)
-    final = found.blend(together.final_weights)
     return {
         "score": {
             "metric": metric.name,
@@ -163,33 +178,35 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
             "interval": list(interval),
             "higher_is_better": metric.higher_is_better,
         },
-        "secondary": {other.name: _secondary(final, together, found, other) for other in job.competition.secondary},
+        "secondary": {other.name: _secondary(blend, found, together, other) for other in job.competition.secondary},
         "members": {
-            name: {"value": one.value, "fold_scores": one.fold_scores, "weight": weight}
+            name: {"value": one.value, "fold_scores": _of_folds(found, one, metric), "weight": weight}
             for (name, one), weight in zip(alone.items(), together.final_weights, strict=True)
         },
         "baselines": {rungs.constant_name(data): constant.value, cheap: alone[cheap].value},
-        "fold_scores": together.fold_scores,
+        "fold_scores": _of_folds(found, together, metric),
         "optimism": together.optimism,
         "decision": asdict(together.final),
     }, together
 
 
-def _alone(scored: Scored, read: Reader, folds: np.ndarray, metric: Any) -> scores.Nested:
-    return scores.nested(scores.alone(scored.evidence(read)), folds, metric)
+def _alone(scored: Scored, read: Reader, metric: Metric) -> scores.Nested:
+    return scores.nested(scores.alone(scored.evidence(read)), scored.parts, metric)
 
 
-def _secondary(final: Evidence, together: scores.Nested, found: OutOfFold, metric: Any) -> float:
-    """A secondary metric of the nested answers: each fold's rows under its own weights and decision."""
-    groups, parts = found.scored.groups, {}
-    for fold, weights in together.weights.items():
-        evidence = final if weights == together.final_weights else found.blend(weights)
-        own = evidence.take(np.flatnonzero(found.folds == fold))
-        parts[fold] = own.statistics(together.decisions[fold], metric)
-    statistics = np.empty((len(found.rows), next(iter(parts.values())).shape[1]))
-    for fold, part in parts.items():
-        statistics[found.folds == fold] = part
-    return float(metric.reduce(statistics, groups))
+def _of_folds(found: OutOfFold, result: scores.Nested, metric: Metric) -> list[float]:
+    """The metric of each fold's rows alone."""
+    groups, values = found.scored.groups, []
+    for fold in np.unique(found.folds):
+        own = found.folds == fold
+        values.append(float(metric.reduce(result.statistics[own], groups[own])))
+    return values
+
+
+def _secondary(blend: scores.Blend, found: OutOfFold, together: scores.Nested, metric: Metric) -> float:
+    """A secondary metric of the nested answers: each part's rows under its own weights and decision."""
+    statistics = scores.by_part(blend, found.parts, together.weights, together.decisions, metric)
+    return float(metric.reduce(statistics, found.scored.groups))
 
 
 def _constant(job: Job, data: Data, plan: FoldPlan) -> Reader:

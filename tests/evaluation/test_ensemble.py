@@ -54,8 +54,37 @@ def test_a_useless_member_gets_no_weight_to_speak_of() -> None:
 def test_a_small_share_is_found_where_half_would_be_too_much() -> None:
     # the best share of the worse member is var1 / (var1 + var2) = 0.1: half and half is worse than the better one alone
     values = members(2, 0.3, 0.9)
-    weights, _ = greedy(values, np.arange(300), RMSE, members=2, picks=10)
+    alone, (weights, _) = greedy(values, np.arange(300), RMSE, members=2, picks=10)
+    assert alone[0] == (1.0, 0.0)
     assert 0 < weights[1] <= 0.3
+
+
+def test_the_walk_goes_on_past_a_step_that_costs() -> None:
+    # errors +1 and -2: two to one cancels them; the second step, half and half, is no better than one to none was
+    truth = np.random.default_rng(0).normal(size=300)
+    values = Values([truth + 1, truth - 2], truth)
+    alone, (weights, _) = greedy(values, np.arange(300), RMSE, members=2, picks=10)
+    assert alone[0] == (1.0, 0.0)
+    assert weights == (2 / 3, 1 / 3)
+
+
+@pytest.mark.parametrize("higher_is_better", [False, True])
+def test_a_mixture_that_gains_only_where_it_was_chosen_is_not_kept(higher_is_better: bool) -> None:
+    """Mixing pays in the first of three folds and costs in the others: one of them and the first would have it."""
+    folds, rows = np.arange(30) // 10, np.arange(30)
+    flip = -1.0 if higher_is_better else 1.0
+    metric = Metric("own", RMSE.statistics, lambda s, g: flip * s[..., 0].mean(axis=-1), 0, higher_is_better, "")
+
+    def blend(weights: Weights) -> Fixed:
+        mixing = 4 * weights[0] * weights[1]  # 1 at half and half
+        loss = 1 + 3 * weights[1] + mixing * np.where(folds == 0, -4.0, 1.0)
+        return Fixed({"own": loss[:, None]}, rows, AsIs())
+
+    _, (walked, _) = greedy(blend, rows[folds != 2], metric, members=2, picks=10)
+    assert 0.1 < walked[1] < 0.4
+    found = nested(blend, folds, metric, members=2)
+    assert set(found.weights.values()) == {(1.0, 0.0)}
+    assert abs(found.value) == 1
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -74,7 +103,7 @@ def test_the_weights_of_a_fold_do_not_depend_on_its_own_truth() -> None:
     assert after.weights[0] != before.weights[0]
 
 
-def test_one_fold_leaves_the_first_member_alone() -> None:
+def test_one_part_leaves_the_first_member_alone() -> None:
     found = nested(members(4, 1.0, 0.1), np.zeros(300, dtype=int), RMSE, members=2)
     assert found.final_weights == (1.0, 0.0)
 
@@ -82,7 +111,7 @@ def test_one_fold_leaves_the_first_member_alone() -> None:
 def test_a_member_that_is_not_a_number_is_never_chosen() -> None:
     values = members(5, 0.4, 0.4)
     values.members[0][3] = np.nan
-    assert greedy(values, np.arange(300), RMSE, members=2, picks=10)[0] == (0.0, 1.0)
+    assert greedy(values, np.arange(300), RMSE, members=2, picks=10)[1][0] == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("metric", [RMSE, ACCURACY])

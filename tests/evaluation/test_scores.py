@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.evaluation.masks import Decision, Histograms, choose, collect, statistics
-from harness.evaluation.scores import alone, interval, nested
+from harness.evaluation.scores import alone, choice_parts, interval, nested
 from harness.metrics import DICE_PER_PICTURE, DICE_PER_VOLUME, Metric
 
 FOLDS = np.repeat([0, 1, 2], 4)
@@ -54,7 +54,6 @@ def test_every_row_is_counted_with_what_the_other_folds_chose(metric: Metric) ->
         assert found.decisions[fold] == choose(held.take(others), metric)
         own = statistics(held.take(rows), found.decisions[fold])
         np.testing.assert_array_equal(found.statistics[rows], own)
-        assert found.fold_scores[fold] == metric.reduce(own, held.groups[rows])
     assert found.value == metric.reduce(found.statistics, held.groups)
     on_itself = metric.reduce(statistics(held, found.final), held.groups)
     assert found.optimism == pytest.approx(on_itself - found.value)
@@ -65,10 +64,23 @@ def test_folds_may_be_numbered_and_ordered_in_any_way() -> None:
     folds = np.array([5, 2, 9] * 4)
     found = nested(alone(gathered(probabilities, truths)), folds, DICE_PER_PICTURE)
     assert list(found.decisions) == [2, 5, 9]
-    assert len(found.fold_scores) == 3
+    assert found.statistics.shape == (12, 3)
 
 
-def test_a_single_fold_keeps_the_decision_fixed_in_advance() -> None:
+def test_choices_are_crossed_over_the_folds_or_over_parts_of_an_only_one() -> None:
+    units = [f"unit{index // 3}" for index in range(30)]
+    assert choice_parts(np.arange(30) % 3, units, contiguous=False).tolist() == [row % 3 for row in range(30)]
+    only = np.full(30, 4)
+    runs = choice_parts(only, units, contiguous=True)
+    assert runs.tolist() == [row // 6 for row in range(30)]
+    dealt = choice_parts(only, units, contiguous=False)
+    assert dealt.tolist() == [row // 3 % 5 for row in range(30)]
+    # a unit is never cut, so that two of them make two parts and one makes none to cross over
+    assert choice_parts(only[:6], units[:6], contiguous=True).tolist() == [0, 0, 0, 1, 1, 1]
+    assert set(choice_parts(only[:3], units[:3], contiguous=False).tolist()) == {0}
+
+
+def test_a_single_part_keeps_the_decision_fixed_in_advance() -> None:
     held = gathered(*noisy(3))
     found = nested(alone(held), np.zeros(12, dtype=int), DICE_PER_PICTURE)
     assert found.decisions == {0: Decision()}

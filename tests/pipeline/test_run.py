@@ -16,7 +16,7 @@ from harness.cli import main
 from harness.config import override
 from harness.errors import RunError
 from harness.pipeline import score
-from harness.pipeline.evidence import decided_value, decision_from, untold
+from harness.pipeline.evidence import decided_value, untold
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.network import predict_rows
@@ -112,7 +112,7 @@ def test_every_picture_is_decoded_once_for_all_folds_and_never_again(tmp_path: P
 
 
 def test_a_fold_trained_alone_has_the_bits_it_has_among_others(
-    finished: dict[str, Any], shared_cache: Path, tmp_path: Path
+    finished: dict[str, Any], shared_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     competition = registry.load(finished["competition"])
     alone = pipeline.run(
@@ -121,10 +121,13 @@ def test_a_fold_trained_alone_has_the_bits_it_has_among_others(
     for name in ("weights/fold1.safetensors", "oof/network/fold1.npy"):
         assert (Path(finished["run"]) / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
     assert alone["folds_trained"] == [1]
-    # nothing was there to choose on
-    kind = sample_data(finished["competition"], shared_cache)[0].task.kind
-    assert decision_from(kind, alone["decision"]) == untold(kind)
-    assert alone["members"]["network"]["weight"] == 1
+    # its own rows choose for each other, and the files say what was printed
+    assert alone["fold_scores"] == [alone["score"]["value"]]
+    assert any(sentence.startswith("an only fold") for sentence in alone["told"])
+    files = [str(tmp_path / "alone" / "oof_submission.csv"), "--answers", str(tmp_path / "alone" / "answers.csv")]
+    assert exit_code("grade", finished["competition"], *files, "--json") == 0
+    graded = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert graded["value"] == pytest.approx(alone["score"]["value"], abs=1e-9)
 
 
 def test_predict_writes_the_run_s_submission_again(finished: dict[str, Any], shared_cache: Path) -> None:

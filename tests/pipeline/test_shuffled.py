@@ -40,6 +40,7 @@ def whole_interval_above_baselines(result: dict[str, Any]) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MASKS)
 def test_true_masks_beat_every_baseline_and_shuffled_ones_do_not(name: str, tmp_path: Path) -> None:
     competition, world = registry.load(name), World(tmp_path / "cache")
