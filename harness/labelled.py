@@ -18,6 +18,7 @@ from harness.errors import DataError
 TRAIN, TEST = ("train", "train_images", "train-images", "images"), ("test", "test_images", "test-images", "images")
 SAMPLES = ("sample_submission.csv", "sampleSubmission.csv", "SampleSubmission.csv", "*sample*.csv", "*submission*.csv")
 LABEL_COLUMNS = ("label", "labels", "tag", "tags", "style", "styles", "class", "classes", "category", "target")
+APART = ("sample", "submission", "test")  # tables that hold no labels
 BITS = {"0": False, "1": True, "0.0": False, "1.0": True}
 
 
@@ -154,9 +155,7 @@ def _folder(root: Path, names: Sequence[str]) -> Path:
 def _table(root: Path) -> Path | None:
     """The table of training labels, or None."""
     tables = [path for path in root.rglob("*.csv") if not path.name.startswith(".") and "__MACOSX" not in path.parts]
-    tables = [
-        path for path in tables if not any(word in path.stem.lower() for word in ("sample", "submission", "test"))
-    ]
+    tables = [path for path in tables if not any(word in path.stem.lower() for word in APART)]
     named = [path for path in tables if path.stem.lower().startswith("train") or "label" in path.stem.lower()]
     tables = sorted(named or tables, key=listing.shallowest_first)
     exact = [path for path in tables if path.name == "train.csv"]
@@ -222,11 +221,13 @@ def _picture_column(
 ) -> tuple[str, dict[str, list[str]]]:
     """(name of the column that names most pictures, the other columns)."""
     counts = {name: len({_path(text, index) for text in texts} - {""}) for name, texts in columns.items()}
-    # of two columns that name as many, the first
-    best = max(columns, key=lambda name: counts[name])
+    best = max(columns, key=lambda name: counts[name])  # of two columns that name as many, the first
     if not counts[best]:
         fix = "one column holds file names such as 0001.jpg"
         raise DataError(f"no column names pictures in {folder}", file=table, row=1, fix=fix)
+    if _path(best, index):
+        problem = f"the header is missing: the first line names the picture {best!r}"
+        raise DataError(problem, file=table, row=1, fix="the first line names the columns, as in file,label")
     return best, {name: texts for name, texts in columns.items() if name != best}
 
 

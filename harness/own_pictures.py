@@ -88,6 +88,8 @@ def read(root: Path) -> Own:
 def test(root: Path) -> Rows | None:
     """The pictures to predict: id, image, and label where they lie in class folders; None without any.
 
+    Those in `test/`; all there are in a folder with neither classes nor a table, as `harness predict --data` may get.
+
     In the order of the sample submission where there is one.
 
     Raises:
@@ -99,7 +101,9 @@ def test(root: Path) -> Rows | None:
         found = labelled.test_pictures(base)
         return None if found is None else Rows({"id": found[0], "image": found[1]})
     if folder is None:
-        return None
+        if _parts(base) or label_tables(base):
+            return None
+        folder = base  # nothing to learn from, so all of them are asked about
     if has_truth(root):
         pairs = _labelled(_inside(folder))
         columns = {"image": [str(path) for _, path in pairs], "label": [label for label, _ in pairs]}

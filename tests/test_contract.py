@@ -95,7 +95,7 @@ class TestContract:
         competition, config, data = sample_data(name, shared_cache)
         plan = planning.plan_folds(competition, config, data)
         folds_of: dict[str, set[int]] = {}
-        for value, number in zip(planning.fold_groups(data), plan.fold.tolist(), strict=True):
+        for value, number in zip(data.units, plan.fold.tolist(), strict=True):
             folds_of.setdefault(value, set()).add(number)
         assert all(len(numbers) == 1 for numbers in folds_of.values())
         assert set(plan.fold.tolist()) == set(range(plan.number))

@@ -5,8 +5,6 @@ N rows, L labels, G groups, K folds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from harness.errors import DataError
@@ -18,11 +16,6 @@ POWER = 8  # the cost of a deviation grows so fast that the worst one is most of
 STEPS = 200  # repairs tried at most
 PARTNERS = 6  # folds that a repair looks at, those with the opposite deviation
 CANDIDATES = 32  # groups of each of two folds that a repair tries to move or exchange: about 1 ms a pair of folds
-
-
-def class_labels(values: Sequence[str]) -> np.ndarray:
-    """bool [N, L]: one column for each distinct value, in sorted order."""
-    return _columns(np.unique(np.asarray(values), return_inverse=True)[1])
 
 
 def quantile_labels(values: np.ndarray, bins: int = 10) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.competition import Competition, Size
+from harness.data import alike
 from harness.data.cache import Cache
 from harness.models.classical import picture_features
 from harness.rows import Rows
@@ -93,6 +94,17 @@ class Data(Part):
     def train(self) -> Rows:
         """The rows."""
         return self.rows
+
+    @functools.cached_property
+    def units(self) -> list[str]:
+        """[N]: what a fold must not split: a row's group, joined with nearly identical pictures, or the row itself."""
+        group = self.competition.folds.group
+        groups = self.rows[group] if group else self.rows.ids
+        if not self.competition.folds.alike:
+            return groups
+        assert self.pictures is not None, "pictures are alike, nothing else is"
+        looks = alike.alike_groups(self.pictures.__getitem__, len(self))
+        return [str(joined) for joined in alike.merge_groups(groups, looks.tolist())]
 
     def areas(self) -> np.ndarray:
         """int64 [N]: pixels inside each training mask."""

@@ -13,7 +13,7 @@ import numpy as np
 from harness import files
 from harness.competition import Competition
 from harness.config import TrainConfig
-from harness.data import alike, folds, strata
+from harness.data import folds, strata
 from harness.errors import ConfigError
 from harness.pipeline.parts import Data
 
@@ -39,7 +39,7 @@ def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> fol
         assert data.pictures is not None, "masks belong to pictures"
         levels = folds.mask_strata(data.areas(), data.pictures.sizes)
     return folds.plan(
-        fold_groups(data),
+        data.units,
         levels,
         wanted=config.data.folds,
         default=competition.folds.number,
@@ -50,17 +50,6 @@ def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> fol
         contiguous=competition.folds.contiguous,
         weights=None if data.tokens is None else np.array([len(row) for row in data.tokens]),
     )
-
-
-def fold_groups(data: Data) -> list[str]:
-    """What each training row's fold must not split: its group, joined with nearly identical pictures, or itself."""
-    group = data.competition.folds.group
-    groups = data.train[group] if group else data.train.ids
-    if not data.competition.folds.alike:
-        return groups
-    assert data.pictures is not None, "pictures are alike, nothing else is"
-    looks = alike.alike_groups(data.pictures.__getitem__, len(data))
-    return [str(joined) for joined in alike.merge_groups(groups, looks.tolist())]
 
 
 def _labels(data: Data) -> np.ndarray | None:

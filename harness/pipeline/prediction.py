@@ -36,7 +36,7 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     request = from_json(settings["request"], Request)
     root = request_root(competition, elsewhere(request, data, sample), world)
     machine = hardware.here(from_json(settings["hardware"], hardware.Hardware), world)
-    competition = _with_labels(adapted(competition, root, world), settings.get("labels"))
+    competition = _with_labels(_adapted(competition, root, request, world), settings.get("labels"))
     job = Job(competition, config, folder, machine, world)
     test = prepare_test(competition, config, root, world)
     weights = tuple(member["weight"] for member in finished["members"].values())
@@ -54,6 +54,17 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     )
     answer.write_submission(job, test=test, how=how)
     return folder.path / "submission.csv"
+
+
+def _adapted(competition: Competition, root: Path, request: Request, world: World) -> Competition:
+    """As this data has it; new rows that carry no labels are read as the run's own data was."""
+    try:
+        return adapted(competition, root, world)
+    except DataError:
+        own = request_root(competition, request, world)
+        if own == root:
+            raise
+        return replace(adapted(competition, own, world), test_truth=False)
 
 
 def _own_rows(job: Job, request: Request, root: Path, settings: dict[str, Any]) -> Data:

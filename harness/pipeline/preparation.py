@@ -157,8 +157,9 @@ def _read(
             **_cache_options(world),
         )
     elif truth and tokens is None:
-        cells = zip(rows.ids, rows[competition.target], strict=True)
-        targets = np.stack([task.encode(cell, f"{label}row {identity}") for identity, cell in cells])
+        # a picture's path says where to look; a row of a table is known by its id
+        named = rows[picture.column] if picture else [f"{label}row {identity}" for identity in rows.ids]
+        targets = np.stack([task.encode(*pair) for pair in zip(rows[competition.target], named, strict=True)])
         hashed.append(hash_value(targets.tolist()))
     if competition.table is not None:
         named = (*competition.table.numbers, *competition.table.categories)

@@ -27,7 +27,6 @@ from harness.pipeline.job import Job
 from harness.pipeline.nets import read_fitted
 from harness.pipeline.network import MEMBER, fitted_file, out_of_fold_file
 from harness.pipeline.parts import Data, Part
-from harness.pipeline.planning import fold_groups
 
 # every share of a member looks at all pixels of all masks anew: fewer shares there
 PICKS = {"mask": 6, "classes": 6}
@@ -92,8 +91,7 @@ def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("id", "fold", "offset", "shape"))
         writer.writerows((data.rows.ids[row], *places[row], "x".join(map(str, data.shape(row)))) for row in rows)
-    groups = fold_groups(data)
-    units, folds_of = [groups[row] for row in rows], plan.fold[rows]
+    units, folds_of = [data.units[row] for row in rows], plan.fold[rows]
     scored = Scored(
         kind=job.competition.task.kind,
         rows=rows,

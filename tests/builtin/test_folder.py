@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from harness import pipeline, registry
+from harness import pipeline, registry, runs
 from harness.cli import main
 from harness.competition import Competition
 from harness.data import samples_labels
@@ -71,7 +72,19 @@ def test_a_sample_run_ends_with_a_score_and_a_labelled_answer_for_each_test_pict
     lines = list(csv.reader((out / "submission.csv").read_text().splitlines()))
     assert lines[0] == ["id", "label"]
     assert {label for _, label in lines[1:]} <= set(samples_labels.STONES)
-    assert len(lines) == 1 + len(competition.test(write_sample(competition, rows=20, seed=0, cache=tmp_path)) or ())
+    root = write_sample(competition, rows=20, seed=0, cache=tmp_path)
+    tests = competition.test(root)
+    assert tests is not None
+    assert len(lines) == 1 + len(tests)
+    # new pictures that nobody has labelled
+    new = tmp_path / "new"
+    new.mkdir()
+    for index, path in enumerate(tests["image"][:2]):
+        shutil.copy(path, new / f"{index}.png")
+    written = pipeline.predict(runs.find(str(out)), data=str(new), world=World(tmp_path))
+    answers = dict(csv.reader(written.read_text().splitlines()[1:]))
+    assert list(answers) == ["0.png", "1.png"]
+    assert list(answers.values()) == [dict(lines)[identity] for identity in tests.ids[:2]]
 
 
 @pytest.mark.parametrize("above", ["", "archive/pets/", "train/", "pets/train/", "Training/"])

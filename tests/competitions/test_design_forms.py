@@ -201,3 +201,10 @@ def test_a_row_of_indicators_for_one_label_holds_a_single_one(tmp_path: Path) ->
     assert together is not None
     assert together([("0", "1")], SIZE) is None
     assert together([("1", "1")], SIZE) == ("2 labels in a row of 0 and 1", "write a single 1 in each row")
+
+
+def test_a_table_without_a_header_is_refused_also_where_its_names_have_no_ending(tmp_path: Path) -> None:
+    root = design(tmp_path, train_csv="1,modern\n2,rustic\n3,modern\n")
+    with pytest.raises(DataError, match="the header is missing: the first line names the picture '1'") as caught:
+        adapted(root)
+    assert caught.value.row == 1
