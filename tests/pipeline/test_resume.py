@@ -65,6 +65,33 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     assert files_of(out) == whole
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("playground-series-s3e8", ()),
+        ("text-language-model", ("model.text=gpt",)),
+        ("text-language-model", ("model.text=lstm",)),  # a carried state and windows of drawn lengths
+    ],
+)
+def test_tables_and_texts_go_on_to_the_same_bytes_too(
+    name: str, settings: tuple[str, ...], tmp_path: Path, shared_cache: Path
+) -> None:
+    competition = registry.load(name)
+    config, bytes_of = small(competition, *STEPS, *settings), []
+    for interrupted in (False, True):
+        out, world = tmp_path / str(interrupted), World(shared_cache)
+        if interrupted:
+            with pytest.raises(KeyboardInterrupt):
+                stopping = World(shared_cache, progress=stop_at("fold 1", 3))
+                pipeline.run(competition, config, request(), out=out, world=stopping)
+            assert not (out / "oof" / "network" / "fold1.npy").exists()
+            pipeline.resume(runs.find(str(out)), data=None, world=world)
+        else:
+            pipeline.run(competition, config, request(), out=out, world=world)
+        bytes_of.append(files_of(out))
+    assert bytes_of[0] == bytes_of[1]
+
+
 def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_bytes(
     whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
 ) -> None:
