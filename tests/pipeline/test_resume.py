@@ -81,8 +81,8 @@ def test_tables_and_texts_go_on_to_the_same_bytes_too(
     for interrupted in (False, True):
         out, world = tmp_path / str(interrupted), World(shared_cache)
         if interrupted:
+            stopping = World(shared_cache, progress=stop_at("fold 1", 3))
             with pytest.raises(KeyboardInterrupt):
-                stopping = World(shared_cache, progress=stop_at("fold 1", 3))
                 pipeline.run(competition, config, request(), out=out, world=stopping)
             assert not (out / "oof" / "network" / "fold1.npy").exists()
             pipeline.resume(runs.find(str(out)), data=None, world=world)
