@@ -18,7 +18,7 @@ from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError, HarnessError, RunError
 from harness.hashing import hash_value
-from harness.pipeline import answer, fold, hardware, nets, network, rungs, score
+from harness.pipeline import answer, fold, hardware, members, nets, score
 from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import plan_folds, write_folds
@@ -107,19 +107,8 @@ def _proceed(
     job = Job(competition, config, run, machine, world)
 
     folds_hash = plan.digest(data.rows.ids)
-    inputs = [_training_inputs(config), data_hash, folds_hash]
-    before = 0.0
-    for number in wanted:
-        for phase, work in ((f"fold{number}", _train_network), (f"cheap{number}", _fit_cheap)):
-            outputs = _outputs(run, phase, number, data)
-            record = run.done(phase, [*inputs, number], *outputs)
-            if record is None:
-                began = time.time()
-                work(job, number, data, plan)
-                run.finish(phase, [*inputs, number], seconds=time.time() - began)
-            else:
-                before += record["seconds"]
-        fold.forget_state(run, number)
+    inputs = [members.training_inputs(config), data_hash, folds_hash]
+    before = members.predict_folds(job, wanted, inputs=inputs, data=data, plan=plan)
 
     found = score.out_of_fold(job, wanted, data=data, plan=plan)
     for sentence in found.told:
@@ -166,23 +155,6 @@ def _proceed(
     files.write_json(run.path / "scores.json", result)
     run.finish("write", [*inputs, wanted], score=result["score"]["value"])
     return files.finite(result)
-
-
-def _train_network(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
-    fold.train_fold(job, number, data=data, plan=plan)
-
-
-def _fit_cheap(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
-    rows = plan.validation(number).tolist()
-    predicted = rungs.fit_cheap(job, data, plan, number)(data, rows)
-    path = network.out_of_fold_file(job.run, number, rungs.cheap_name(data))
-    network.write_predictions(job, predicted, path, data, rows)
-
-
-def _outputs(run: runs.Run, phase: str, number: int, data: Data) -> tuple[Path, ...]:
-    if phase.startswith("cheap"):
-        return (network.out_of_fold_file(run, number, rungs.cheap_name(data)),)
-    return network.weights_file(run, number), network.out_of_fold_file(run, number)
 
 
 def _decoded(data: Data, test: Part | None, settings: dict[str, Any]) -> dict[str, int]:
@@ -248,11 +220,6 @@ def _machine(
     if different:
         world.say(f"not bit-identical to an uninterrupted run, because {'; '.join(different)}")
     return machine
-
-
-def _training_inputs(config: TrainConfig) -> dict[str, Any]:
-    """The part of the configuration that decides a fold's weights and predictions."""
-    return {key: value for key, value in as_json(config).items() if key not in ("report", "space", "data")}
 
 
 def _write_start(run: runs.Run, settings: dict[str, Any], data: Data, plan: FoldPlan) -> None:

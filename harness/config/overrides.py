@@ -1,0 +1,76 @@
+"""Settings changed by `-o key=value`, and to and from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from harness.config.settings import TrainConfig, require
+from harness.typed import check_key, from_values, parse
+
+
+def with_epochs(config: TrainConfig, total: float) -> TrainConfig:
+    """`config` with `total` epochs, shared over its stages in proportion to what they had."""
+    scale = total / sum(stage.epochs for stage in config.stages)
+    return replace(config, stages=tuple(replace(stage, epochs=stage.epochs * scale) for stage in config.stages))
+
+
+def override(config: TrainConfig, settings: typing.Sequence[str]) -> TrainConfig:
+    """`config` after `key=value` settings, keys being dotted paths such as `train.rate` or `stages.0.epochs`.
+
+    Raises:
+        ConfigError: a setting without "=", an unknown key (with the nearest known one), a value of another type.
+    """
+    for setting in settings:
+        key, separator, text = (part.strip() for part in setting.partition("="))
+        require(bool(separator), f"-o {setting} has no '='", "write -o key=value")
+        check_key(key, keys(config))
+        config = _set(config, key.split("."), text, key)
+    return config
+
+
+def keys(config: Any, prefix: str = "") -> list[str]:
+    """Every dotted key that `override` takes for this configuration."""
+    found: list[str] = []
+    for name, value in _parts(config).items():
+        found += keys(value, f"{prefix}{name}.") if _nested(value) else [f"{prefix}{name}"]
+    return found
+
+
+def as_json(config: Any) -> Any:
+    """The configuration as JSON values."""
+    return dataclasses.asdict(config)
+
+
+def from_json(value: Any, kind: Any = TrainConfig) -> Any:
+    """The configuration that `as_json` gave; unknown keys of a newer version are refused.
+
+    Raises:
+        ConfigError: a key this version does not know.
+    """
+    return from_values(value, kind)
+
+
+def _nested(value: Any) -> bool:
+    return is_dataclass(value) or (isinstance(value, tuple) and len(value) > 0 and is_dataclass(value[0]))
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    if is_dataclass(value):
+        return {part.name: getattr(value, part.name) for part in fields(value)}
+    return {str(index): part for index, part in enumerate(value)}
+
+
+def _set(value: Any, path: list[str], text: str, key: str) -> Any:
+    """`value` with the part at a known `path` replaced by `text` of that part's type."""
+    old = _parts(value)[path[0]]
+    if len(path) > 1:
+        new = _set(old, path[1:], text, key)
+    else:
+        kind = typing.get_type_hints(type(value))[path[0]] if is_dataclass(value) else type(old)
+        new = parse(text, kind, key)
+    if is_dataclass(value):
+        return replace(typing.cast(Any, value), **{path[0]: new})
+    return tuple(new if str(index) == path[0] else part for index, part in enumerate(value))

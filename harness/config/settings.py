@@ -1,0 +1,188 @@
+"""The settings: frozen dataclasses, checked when made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from typing import Literal
+
+from harness.errors import ConfigError
+
+Size = tuple[int, int]
+Precision = Literal["auto", "fp16", "bf16", "fp32"]
+SIZES = "sizes are height x width, 8 or more"
+
+
+def require(condition: bool, problem: str, fix: str) -> None:
+    if not condition:
+        raise ConfigError(problem, fix=fix)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training.
+
+    Attributes:
+        name: under which its weights are kept.
+        epochs: passes over the training rows; a fraction is allowed.
+        size: (height, width) of its pictures; None means `train.size`.
+    """
+
+    name: str = "train"
+    epochs: float = 10
+    size: Size | None = None
+
+    def __post_init__(self) -> None:
+        require(0 < self.epochs < inf, f"a stage of {self.epochs} epochs", "epochs must be above 0, and a number")
+        require(self.size is None or min(self.size) >= 8, f"a stage of size {self.size}", SIZES)
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimizer's side.
+
+    Attributes:
+        rate: peak learning rate of the one-cycle schedule.
+        batch: rows per optimizer step.
+        size: (height, width) pictures are trained at; None means the adapter's `Image.size`.
+        weight_decay: decoupled (AdamW); biases and norms have none.
+        clip: largest gradient norm.
+        ema: decay of the averaged weights, warmed up as min(ema, (1 + t) / (10 + t)); 0 keeps the last step's weights.
+        warmup: share of the steps in which the rate rises.
+        augment: strength of the augmentation, 0 (none) to 1.
+        workers: loader processes; -1 means none on a CPU, one less than the cores (at most 8) on a GPU.
+        save_every: optimizer steps between two saved states.
+    """
+
+    rate: float = 3e-3
+    batch: int = 16
+    size: Size | None = None
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    ema: float = 0.99
+    warmup: float = 0.25
+    augment: float = 1.0
+    workers: int = -1
+    save_every: int = 200
+
+    def __post_init__(self) -> None:
+        require(0 < self.rate < inf, f"train.rate={self.rate}", "the learning rate must be above 0, and a number")
+        require(self.batch >= 1, f"train.batch={self.batch}", "a batch has at least one row")
+        require(self.size is None or min(self.size) >= 8, f"train.size={self.size}", SIZES)
+        require(0 <= self.weight_decay < inf, f"train.weight_decay={self.weight_decay}", "the decay is 0 or more")
+        require(0 <= self.ema < 1, f"train.ema={self.ema}", "the decay lies in [0, 1)")
+        require(0 < self.warmup < 1, f"train.warmup={self.warmup}", "the share lies between 0 and 1")
+        require(0 <= self.augment <= 1, f"train.augment={self.augment}", "the strength lies in [0, 1]")
+        require(self.workers >= -1, f"train.workers={self.workers}", "-1 chooses, 0 loads without processes")
+        require(self.save_every >= 1, f"train.save_every={self.save_every}", "save at least every step")
+        require(self.clip > 0, f"train.clip={self.clip}", "the largest gradient norm must be above 0")
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which net.
+
+    Attributes:
+        encoder: any timm model name.
+        decoder: channels of a mask decoder's five blocks, coarse to fine.
+        dropout: before the last layer; between the layers of a table or text net.
+        text: "lstm" (AWD-LSTM) or "gpt", for words and characters.
+        width: channels of a table's or a text's net.
+        layers: of them.
+        heads: attention heads of a gpt.
+        context: tokens a text net sees at once.
+        members: nets inside a table net that share their weights (TabM).
+    """
+
+    encoder: str = "resnet34"
+    decoder: tuple[int, ...] = (256, 128, 64, 32, 16)
+    dropout: float = 0.0
+    text: Literal["lstm", "gpt"] = "gpt"
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+    context: int = 128
+    members: int = 16
+
+    def __post_init__(self) -> None:
+        require(min(self.decoder, default=0) >= 1, f"model.decoder={self.decoder}", "every block has channels")
+        require(0 <= self.dropout < 1, f"model.dropout={self.dropout}", "the share lies in [0, 1)")
+        for name in ("width", "layers", "heads", "members"):
+            require(getattr(self, name) >= 1, f"model.{name}={getattr(self, name)}", "a whole number above 0")
+        require(self.context >= 4, f"model.context={self.context}", "at least four tokens")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which rows.
+
+    Attributes:
+        folds: number of folds; None means the adapter's, or as many as there are groups.
+        holdout: share of the groups kept out of everything and scored once.
+        split: "folds", or "published" for the one fold that the data's authors drew.
+        unit: what a text is a sequence of.
+    """
+
+    folds: int | None = None
+    holdout: float = 0.0
+    split: Literal["folds", "published"] = "folds"
+    unit: Literal["word", "char", "byte"] = "word"
+
+    def __post_init__(self) -> None:
+        require(self.folds is None or self.folds >= 2, f"data.folds={self.folds}", "at least two folds")
+        require(0 <= self.holdout < 1, f"data.holdout={self.holdout}", "the share lies in [0, 1)")
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What a search may change: (low, high) on a logarithmic scale."""
+
+    rate: tuple[float, float] = (1e-4, 3e-2)
+    epochs: tuple[float, float] = (4, 64)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (("rate", self.rate), ("epochs", self.epochs)):
+            require(0 < low < high < inf, f"space.{name}={low},{high}", "low,high with 0 < low < high")
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What is printed and computed after training.
+
+    Attributes:
+        resamples: bootstrap resamples of the score's interval.
+        confidence: share of the resamples inside the interval.
+    """
+
+    resamples: int = 1000
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        require(self.resamples >= 1, f"report.resamples={self.resamples}", "at least one resample")
+        require(0 < self.confidence < 1, f"report.confidence={self.confidence}", "the share lies between 0 and 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run's numbers, besides the data.
+
+    Attributes:
+        views: test-time views: "symmetries" averages over those the adapter declares, "none" uses the plain picture.
+        weights: "auto", "scratch" or a path to encoder weights.
+        seed: of folds, initial weights, order and augmentation.
+    """
+
+    train: Training = field(default_factory=Training)
+    model: Model = field(default_factory=Model)
+    data: DataSettings = field(default_factory=DataSettings)
+    space: SearchSpace = field(default_factory=SearchSpace)
+    report: ReportSettings = field(default_factory=ReportSettings)
+    stages: tuple[Stage, ...] = (Stage(),)
+    views: Literal["symmetries", "none"] = "symmetries"
+    precision: Precision = "auto"
+    weights: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(len(self.stages) > 0, "no stages", "at least one stage")
+        require(0 <= self.seed < 2**32, f"seed={self.seed}", "seeds are 0 to 4294967295")
