@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from harness.errors import ConfigError
 
+SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
 
 def check_key(key: str, known: list[str]) -> None:
     """Refuses a key that is not among the known ones, with what may have been meant.
@@ -54,6 +56,10 @@ def parse(text: str, kind: Any, key: str) -> Any:
         if len(words) != len(kinds):
             raise ConfigError(f"{key}={text}", fix=f"{len(kinds)} values, as 96x128")
         return tuple(parse(word.strip(), inner, key) for word, inner in zip(words, kinds, strict=True))
+    if kind is bool:
+        if text.lower() not in SWITCHES:
+            raise ConfigError(f"{key}={text}", fix="true or false")
+        return SWITCHES[text.lower()]
     try:
         return kind(text)
     except ValueError as error:

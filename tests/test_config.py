@@ -82,9 +82,10 @@ def test_later_settings_win_and_the_configuration_given_stays_as_it_was() -> Non
         ("rate=1", "did you mean 'train.rate' or 'space.rate'?"),
         ("encodr=x", "did you mean 'model.encoder'?"),
         ("train.rate.peak=1", "did you mean 'train.rate'?"),
-        ("stages.2.epochs=1", "did you mean 'stages.1.epochs'?"),
-        ("train.zzz=1", "known: train.rate, train.batch"),
-        ("zzz=1", "known: train.rate, train.batch"),
+        ("stages.3.epochs=1", "did you mean 'stages.1.epochs'?"),
+        ("stages.2.epoch=1", "did you mean 'stages.2.epochs'?"),
+        ("train.zzz=1", "known: train.rate, train.schedule"),
+        ("zzz=1", "known: train.rate, train.schedule"),
     ],
 )
 def test_an_unknown_key_is_answered_with_what_may_be_meant(setting, told) -> None:
@@ -165,9 +166,33 @@ def test_every_key_listed_can_be_set_to_the_value_it_has() -> None:
         assert override(config, [f"{key}={text}"]) == config
 
 
+def test_the_number_after_the_last_stage_is_a_new_one() -> None:
+    config = override(TrainConfig(), ["stages.1.epochs=3", "stages.1.size=64x64", "stages.2.name=last"])
+    assert [(stage.name, stage.epochs) for stage in config.stages] == [("train", 10), ("stage1", 3), ("last", 10)]
+    assert config.stages[1].size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("stages.0.freeze=maybe", "true or false"),
+        ("stages.0.rates=0.1,0.01", "low,high"),
+        ("stages.0.name=a/b", "part of a file name"),
+        ("stages.1.name=train", "a name of its own"),
+        ("train.cooldown=0.9", "1 - train.warmup"),
+        ("train.schedule=linear", "one of one-cycle, cosine"),
+    ],
+)
+def test_stages_and_schedules_that_cannot_be_are_refused(setting: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        override(TrainConfig(), [setting])
+
+
 @given(st.lists(st.floats(0.1, 50), min_size=1, max_size=4), st.floats(0.1, 100))
 def test_a_total_of_epochs_is_shared_in_proportion(epochs, total) -> None:
-    config = with_epochs(TrainConfig(stages=tuple(Stage(epochs=one) for one in epochs)), total)
+    config = with_epochs(
+        TrainConfig(stages=tuple(Stage(f"stage{number}", one) for number, one in enumerate(epochs))), total
+    )
     assert sum(stage.epochs for stage in config.stages) == pytest.approx(total)
     for before, stage in zip(epochs, config.stages, strict=True):
         assert stage.epochs / total == pytest.approx(before / sum(epochs))

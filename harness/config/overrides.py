@@ -7,7 +7,7 @@ import typing
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from harness.config.settings import TrainConfig, require
+from harness.config.settings import Stage, TrainConfig, require
 from harness.typed import check_key, from_values, parse
 
 
@@ -20,12 +20,17 @@ def with_epochs(config: TrainConfig, total: float) -> TrainConfig:
 def override(config: TrainConfig, settings: typing.Sequence[str]) -> TrainConfig:
     """`config` after `key=value` settings, keys being dotted paths such as `train.rate` or `stages.0.epochs`.
 
+    `stages.1.epochs` adds a second stage where there is one.
+
     Raises:
         ConfigError: a setting without "=", an unknown key (with the nearest known one), a value of another type.
     """
     for setting in settings:
         key, separator, text = (part.strip() for part in setting.partition("="))
         require(bool(separator), f"-o {setting} has no '='", "write -o key=value")
+        if key.startswith(f"stages.{len(config.stages)}."):
+            # the number after the last stage's is a new one
+            config = replace(config, stages=(*config.stages, Stage(name=f"stage{len(config.stages)}")))
         check_key(key, keys(config))
         config = _set(config, key.split("."), text, key)
     return config

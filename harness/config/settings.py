@@ -9,6 +9,7 @@ from typing import Literal
 from harness.errors import ConfigError
 
 Size = tuple[int, int]
+Schedule = Literal["one-cycle", "cosine", "warmup-stable-decay", "constant"]
 Precision = Literal["auto", "fp16", "bf16", "fp32"]
 SIZES = "sizes are height x width, 8 or more"
 
@@ -26,15 +27,36 @@ class Stage:
         name: under which its weights are kept.
         epochs: passes over the training rows; a fraction is allowed.
         size: (height, width) of its pictures; None means `train.size`.
+        freeze: hold the encoder still, but for its norms, and train the rest.
+        rates: peak rates of the encoder's first layer and of the head, those between in geometric steps; None means
+            `train.rate` for all.
+        augment: strength of the augmentation; None means `train.augment`.
+        batch: rows per optimizer step; None means `train.batch`.
+        schedule: of the rate; None means `train.schedule`.
     """
 
     name: str = "train"
     epochs: float = 10
     size: Size | None = None
+    freeze: bool = False
+    rates: tuple[float, float] | None = None
+    augment: float | None = None
+    batch: int | None = None
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         require(0 < self.epochs < inf, f"a stage of {self.epochs} epochs", "epochs must be above 0, and a number")
         require(self.size is None or min(self.size) >= 8, f"a stage of size {self.size}", SIZES)
+        require(
+            self.name.replace("-", "").replace("_", "").isalnum(),
+            f"a stage called {self.name!r}",
+            "a stage's name is part of a file name: letters, digits, - and _",
+        )
+        if self.rates is not None:
+            low, high = self.rates
+            require(0 < low <= high < inf, f"a stage of rates {low},{high}", "low,high with 0 < low <= high")
+        require(self.augment is None or 0 <= self.augment <= 1, f"a stage of augment={self.augment}", "0 to 1")
+        require(self.batch is None or self.batch >= 1, f"a stage of batch={self.batch}", "a batch has at least one row")
 
 
 @dataclass(frozen=True)
@@ -42,25 +64,29 @@ class Training:
     """The optimizer's side.
 
     Attributes:
-        rate: peak learning rate of the one-cycle schedule.
+        rate: peak learning rate.
+        schedule: of the rate.
         batch: rows per optimizer step.
         size: (height, width) pictures are trained at; None means the adapter's `Image.size`.
         weight_decay: decoupled (AdamW); biases and norms have none.
         clip: largest gradient norm.
         ema: decay of the averaged weights, warmed up as min(ema, (1 + t) / (10 + t)); 0 keeps the last step's weights.
         warmup: share of the steps in which the rate rises.
+        cooldown: share of the steps in which a warmup-stable-decay schedule falls.
         augment: strength of the augmentation, 0 (none) to 1.
         workers: loader processes; -1 means none on a CPU, one less than the cores (at most 8) on a GPU.
         save_every: optimizer steps between two saved states.
     """
 
     rate: float = 3e-3
+    schedule: Schedule = "one-cycle"
     batch: int = 16
     size: Size | None = None
     weight_decay: float = 1e-2
     clip: float = 1.0
     ema: float = 0.99
     warmup: float = 0.25
+    cooldown: float = 0.2
     augment: float = 1.0
     workers: int = -1
     save_every: int = 200
@@ -72,6 +98,7 @@ class Training:
         require(0 <= self.weight_decay < inf, f"train.weight_decay={self.weight_decay}", "the decay is 0 or more")
         require(0 <= self.ema < 1, f"train.ema={self.ema}", "the decay lies in [0, 1)")
         require(0 < self.warmup < 1, f"train.warmup={self.warmup}", "the share lies between 0 and 1")
+        require(0 <= self.cooldown <= 1 - self.warmup, f"train.cooldown={self.cooldown}", "0 to 1 - train.warmup")
         require(0 <= self.augment <= 1, f"train.augment={self.augment}", "the strength lies in [0, 1]")
         require(self.workers >= -1, f"train.workers={self.workers}", "-1 chooses, 0 loads without processes")
         require(self.save_every >= 1, f"train.save_every={self.save_every}", "save at least every step")
@@ -185,4 +212,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require(len(self.stages) > 0, "no stages", "at least one stage")
+        names = [stage.name for stage in self.stages]
+        require(len(set(names)) == len(names), f"stages {', '.join(names)}", "each stage has a name of its own")
         require(0 <= self.seed < 2**32, f"seed={self.seed}", "seeds are 0 to 4294967295")

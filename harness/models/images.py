@@ -46,7 +46,7 @@ class PictureNet(nn.Module):
         side: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.input_name = input_name
+        self.input_name, self.encoder_name = input_name, encoder
         self.normalise: Normalise = normalise
         try:
             with warnings.catch_warnings():

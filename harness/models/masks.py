@@ -50,7 +50,7 @@ class MaskNet(nn.Module):
     ) -> None:
         super().__init__()
         assert 1 <= channels <= 4, f"{channels} channels: masks models take 1 to 4"
-        self.input_name = input_name
+        self.input_name, self.encoder_name = input_name, encoder
         self.normalise: Normalise = normalise
         try:
             with warnings.catch_warnings():

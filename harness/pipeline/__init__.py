@@ -185,7 +185,7 @@ def _probed(
         competition,
         config,
         machine,
-        first_batch=functools.partial(fold.first_batch, examples, config.train.batch),
+        first_batch=functools.partial(fold.first_batch, examples, fold.batch_of(config, 0)),
         build=functools.partial(nets.build_net, competition, config, nets.CPU, fitted=fitted),
         world=world,
     )

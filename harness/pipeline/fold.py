@@ -18,6 +18,7 @@ from harness.data.augment import Augmentation
 from harness.data.folds import FoldPlan
 from harness.data.windows import TextWindows
 from harness.errors import ConfigError
+from harness.models.layers import layer_of
 from harness.models.masks import STRIDE
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, build_net, fit_fold
@@ -38,6 +39,11 @@ class Examples(Protocol):
     def batches(self, cursor: int, count: int, *, batch: int, workers: int, pin: bool) -> Iterator[Batch]:
         """`count` batches from row `cursor` on."""
         ...
+
+
+def batch_of(config: TrainConfig, stage: int) -> int:
+    """Rows per optimizer step of a stage."""
+    return config.stages[stage].batch or config.train.batch
 
 
 def first_batch(examples: Examples, batch: int) -> Batch:
@@ -74,10 +80,12 @@ def stream(
     picture, augmentation = competition.picture, None
     if picture is not None:
         size = stage_size(competition, config, stage)
-        if config.train.batch * -(-size[0] // STRIDE) * -(-size[1] // STRIDE) < 2:
+        if batch_of(config, stage) * -(-size[0] // STRIDE) * -(-size[1] // STRIDE) < 2:
             raise ConfigError(f"one row of {size[0]}x{size[1]} in a batch", fix="raise train.batch or train.size")
         class_map = competition.task.kind == "classes"
-        augmentation = Augmentation(size, picture.symmetries, config.train.augment, class_map)
+        strength = config.stages[stage].augment
+        strength = config.train.augment if strength is None else strength
+        augmentation = Augmentation(size, picture.symmetries, strength, class_map)
     return loader.Stream(
         name=picture.column if picture else "",
         pictures=data.pictures,
@@ -105,6 +113,7 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
         weight_decay=settings.weight_decay,
         ema=settings.ema > 0,
         precision=job.hardware.precision,
+        layers=layer_of(net) if any(stage.freeze or stage.rates for stage in job.config.stages) else None,
     )
     path = _state_file(job.run, fold)
     if state.saved(path):
@@ -138,18 +147,37 @@ def _train_stage(
     job: Job, training: state.TrainState, fitted: Fitted, *, data: Data, plan: FoldPlan, fold: int
 ) -> None:
     examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=training.stage, fitted=fitted)
-    settings, stage, device = job.config.train, job.config.stages[training.stage], job.hardware.device
-    total = examples.steps(stage.epochs, settings.batch)
+    settings, stage = job.config.train, job.config.stages[training.stage]
+    total = examples.steps(stage.epochs, batch_of(job.config, training.stage))
 
     def report(step: int, loss: float, rate: float) -> None:
         job.world.progress(f"fold {fold} {stage.name}, loss {loss:.3f}", step, total)
         job.run.log("train", fold=fold, stage=stage.name, step=step, loss=loss, rate=rate)
 
-    recipe = loop.Recipe(
+    recipe = stage_recipe(job, examples, fitted, stage=training.stage, report=report)
+    low, peak = stage.rates or (settings.rate, settings.rate)
+    training.paced(low / peak, frozen=stage.freeze)
+    rate = schedule.planned(
+        stage.schedule or settings.schedule,
+        total=total,
+        peak=peak,
+        warmup=settings.warmup,
+        cooldown=settings.cooldown,
+    )
+    while training.step < total:
+        loop.advance(training, min(total, training.step + settings.save_every), rate, recipe)
+        if training.step < total:
+            training.save(_state_file(job.run, fold))
+
+
+def stage_recipe(job: Job, examples: Examples, fitted: Fitted, *, stage: int, report: loop.Report) -> loop.Recipe:
+    """What stays the same while a stage trains; the loss is read and reported once a pass over the rows."""
+    settings, device, batch = job.config.train, job.hardware.device, batch_of(job.config, stage)
+    return loop.Recipe(
         loss=fitted.task.loss,
         batches=functools.partial(
             examples.batches,
-            batch=settings.batch,
+            batch=batch,
             workers=loader.worker_count(settings.workers, device),
             pin=device != "cpu",
         ),
@@ -157,11 +185,6 @@ def _train_stage(
         device=device,
         clip=settings.clip,
         ema=settings.ema,
-        report_every=max(1, examples.steps(1, settings.batch)),
+        report_every=max(1, examples.steps(1, batch)),
         report=report,
     )
-    rate = functools.partial(schedule.one_cycle, total=total, peak=settings.rate, warmup=settings.warmup)
-    while training.step < total:
-        loop.advance(training, min(total, training.step + settings.save_every), rate, recipe)
-        if training.step < total:
-            training.save(_state_file(job.run, fold))

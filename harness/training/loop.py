@@ -63,7 +63,8 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
     for batch in recipe.batches(state.cursor, until_step - state.step):
         now = rate(state.step)
         for group in state.optimizer.param_groups:
-            group["lr"], group["betas"] = now.learning_rate * batch.share, (now.momentum, group["betas"][1])
+            group["lr"] = now.learning_rate * batch.share * group["scale"]
+            group["betas"] = (now.momentum, group["betas"][1])
         moved = batch.to(recipe.device)
         with recipe.autocast:
             logits = _forward(state, moved)

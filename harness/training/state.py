@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from torch import nn
 from harness import files
 from harness.errors import RunError
 from harness.training import precision as formats
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,46 @@ class TrainState:
     carry: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, net: nn.Module, *, rate: float, weight_decay: float, ema: bool, precision: str) -> TrainState:
-        """A fresh state: fused AdamW without decay on biases and norms (Loshchilov and Hutter, arXiv:1711.05101)."""
-        groups = param_groups_weight_decay(net, weight_decay)
+    def start(
+        cls,
+        net: nn.Module,
+        *,
+        rate: float,
+        weight_decay: float,
+        ema: bool,
+        precision: str,
+        layers: Mapping[str, int] | None = None,
+    ) -> TrainState:
+        """A fresh state: fused AdamW without decay on biases and norms (Loshchilov and Hutter, arXiv:1711.05101).
+
+        Args:
+            layers: parameter name -> layer number; each layer gets groups of its own, which `paced` scales.
+        """
+        layer = {id(parameter): layers[name] for name, parameter in net.named_parameters()} if layers else {}
+        groups = []
+        for group in param_groups_weight_decay(net, weight_decay):
+            parts: dict[int, list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                parts.setdefault(layer.get(id(parameter), 0), []).append(parameter)
+            facts = {"weight_decay": group["weight_decay"], "scale": 1.0}
+            groups += [{**facts, "params": parts[number], "layer": number} for number in sorted(parts)]
         optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
         average = {name: tensor.detach().clone() for name, tensor in _floats(net)} if ema else {}
         return cls(net, optimizer, formats.scaler(precision), average)
+
+    def paced(self, lowest: float, *, frozen: bool) -> None:
+        """Sets how fast the layers learn: the head at the full rate, the first layer at `lowest` of it.
+
+        In between the rates grow by the same factor from layer to layer, as fastai's `slice(low, high)` spreads them
+        (Howard and Ruder 2018, arXiv:1801.06146, section 3.2). `frozen` holds all layers but the head, norms excepted:
+        they go on adapting to the new pictures, as fastai's `train_bn` has it.
+        """
+        head = max(group["layer"] for group in self.optimizer.param_groups)
+        norms = {id(p) for module in self.net.modules() if isinstance(module, NORMS) for p in module.parameters()}
+        for group in self.optimizer.param_groups:
+            group["scale"] = lowest ** ((head - group["layer"]) / head) if head else 1.0
+            for parameter in group["params"]:
+                parameter.requires_grad_(not frozen or group["layer"] == head or id(parameter) in norms)
 
     def next_stage(self) -> None:
         """Counters to zero, weights and optimizer kept."""
@@ -148,7 +185,9 @@ class TrainState:
         for group, saved in zip(self.optimizer.param_groups, groups, strict=True):
             count = len(group["params"])
             betas = {"betas": tuple(saved["betas"])} if "betas" in saved else {}
-            packed.append({**saved, **betas, "params": list(range(offset, offset + count))})
+            # a state of an older version knows no layers
+            missing = {name: group[name] for name in ("scale", "layer") if name not in saved}
+            packed.append({**saved, **betas, **missing, "params": list(range(offset, offset + count))})
             offset += count
         self.optimizer.load_state_dict({"state": state, "param_groups": packed})
 
