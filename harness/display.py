@@ -78,6 +78,18 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def rates(found: dict[str, Any], picture: object) -> str:
+    """What a range test suggests."""
+    ended = "the loss ran away" if found["diverged"] else "the sweep ended"
+    lines = [f"{found['steps']} steps, then {ended}"]
+    lines += [f"{rule}: {rate:.2g}" for rule, rate in found["suggestions"].items()]
+    if found["suggested"] is not None:
+        lines.append(f"try -o train.rate={found['suggested']:.2g}, and look at the picture: {picture}")
+    else:
+        lines.append(f"the loss never fell: nothing is suggested; look at the picture: {picture}")
+    return "\n".join(lines)
+
+
 def ladder(result: dict[str, Any]) -> list[str]:
     """The rungs, one line each: what costs no training, the members with their weights."""
     lines = [

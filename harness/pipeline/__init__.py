@@ -6,7 +6,6 @@ repeated. `run` starts a folder, `resume` goes on with one: both end in `_procee
 
 from __future__ import annotations
 
-import functools
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -92,7 +91,7 @@ def _proceed(
     wanted = _wanted_folds(plan, request)
     for sentence in plan.told:
         world.say(sentence)
-    machine = _probed(competition, config, machine, data=data, plan=plan, world=world)
+    machine = fold.probed(competition, config, machine, data=data, plan=plan, world=world)
     decoded = _decoded(data, test, settings)
     # what the run began on stays in its record, also where this machine must go on with something else
     settings = {
@@ -166,29 +165,6 @@ def _decoded(data: Data, test: Part | None, settings: dict[str, Any]) -> dict[st
         "masks": sum(part.masks.decoded for part in parts if part.masks),
     }
     return {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in counts.items()}
-
-
-def _probed(
-    competition: Competition,
-    config: TrainConfig,
-    machine: hardware.Hardware,
-    *,
-    data: Data,
-    plan: FoldPlan,
-    world: World,
-) -> hardware.Hardware:
-    if machine.precision != "auto":
-        return machine
-    fitted = nets.fit_fold(competition, config, data=data, plan=plan, fold=0)
-    examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0, fitted=fitted)
-    return hardware.probed(
-        competition,
-        config,
-        machine,
-        first_batch=functools.partial(fold.first_batch, examples, fold.batch_of(config, 0)),
-        build=functools.partial(nets.build_net, competition, config, nets.CPU, fitted=fitted),
-        world=world,
-    )
 
 
 def _wanted_folds(plan: FoldPlan, request: Request) -> list[int]:

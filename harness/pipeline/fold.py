@@ -20,11 +20,13 @@ from harness.data.windows import TextWindows
 from harness.errors import ConfigError
 from harness.models.layers import layer_of
 from harness.models.masks import STRIDE
+from harness.pipeline import hardware as machines
+from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
-from harness.pipeline.nets import Fitted, build_net, fit_fold
+from harness.pipeline.nets import CPU, Fitted, build_net, fit_fold
 from harness.pipeline.network import fitted_file, out_of_fold_file, predict_rows, weights_file, write_predictions
 from harness.pipeline.parts import Data
-from harness.pipeline.preparation import stage_size
+from harness.pipeline.preparation import World, stage_size
 from harness.runs import Run
 from harness.training import loop, precision, schedule, state
 
@@ -101,20 +103,34 @@ def stream(
     )
 
 
+def probed(
+    competition: Competition,
+    config: TrainConfig,
+    machine: Hardware,
+    *,
+    data: Data,
+    plan: FoldPlan,
+    world: World,
+) -> Hardware:
+    """The same with a precision: "auto" becomes what real steps of the first stage found faster on this CPU."""
+    if machine.precision != "auto":
+        return machine
+    fitted = fit_fold(competition, config, data=data, plan=plan, fold=0)
+    examples = stream(competition, config, data=data, plan=plan, fold=0, stage=0, fitted=fitted)
+    return machines.probed(
+        competition,
+        config,
+        machine,
+        first_batch=functools.partial(first_batch, examples, batch_of(config, 0)),
+        build=functools.partial(build_net, competition, config, CPU, fitted=fitted),
+        world=world,
+    )
+
+
 def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
     """Trains, writes `weights/fold<k>.safetensors`, loads it back, writes `oof/network/fold<k>.npy`."""
-    settings = job.config.train
-    loop.seed_everything(job.config.seed, fold)
     fitted = fit_fold(job.competition, job.config, data=data, plan=plan, fold=fold)
-    net = build_net(job.competition, job.config, job.hardware, fitted=fitted)
-    training = state.TrainState.start(
-        net,
-        rate=settings.rate,
-        weight_decay=settings.weight_decay,
-        ema=settings.ema > 0,
-        precision=job.hardware.precision,
-        layers=layer_of(net) if any(stage.freeze or stage.rates for stage in job.config.stages) else None,
-    )
+    training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold)
     path = _state_file(job.run, fold)
     if state.saved(path):
         training.load(path)
@@ -127,6 +143,22 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
     rows = plan.validation(fold).tolist()
     write_predictions(
         job, predict_rows(job, rows, part=data, folds=[fold]), out_of_fold_file(job.run, fold), data, rows
+    )
+
+
+def fresh(
+    competition: Competition, config: TrainConfig, hardware: Hardware, fitted: Fitted, *, fold: int
+) -> state.TrainState:
+    """A net of random (or pretrained) weights and all that training changes, seeded by the fold alone."""
+    loop.seed_everything(config.seed, fold)
+    net = build_net(competition, config, hardware, fitted=fitted)
+    return state.TrainState.start(
+        net,
+        rate=config.train.rate,
+        weight_decay=config.train.weight_decay,
+        ema=config.train.ema > 0,
+        precision=hardware.precision,
+        layers=layer_of(net) if any(stage.freeze or stage.rates for stage in config.stages) else None,
     )
 
 
@@ -154,9 +186,8 @@ def _train_stage(
         job.world.progress(f"fold {fold} {stage.name}, loss {loss:.3f}", step, total)
         job.run.log("train", fold=fold, stage=stage.name, step=step, loss=loss, rate=rate)
 
-    recipe = stage_recipe(job, examples, fitted, stage=training.stage, report=report)
-    low, peak = stage.rates or (settings.rate, settings.rate)
-    training.paced(low / peak, frozen=stage.freeze)
+    recipe = stage_recipe(job.config, job.hardware, examples, fitted, stage=training.stage, report=report)
+    peak = paced(training, job.config)
     rate = schedule.planned(
         stage.schedule or settings.schedule,
         total=total,
@@ -170,9 +201,19 @@ def _train_stage(
             training.save(_state_file(job.run, fold))
 
 
-def stage_recipe(job: Job, examples: Examples, fitted: Fitted, *, stage: int, report: loop.Report) -> loop.Recipe:
+def paced(training: state.TrainState, config: TrainConfig) -> float:
+    """Freezes and scales the layers as the state's stage says; returns the peak rate of its head."""
+    stage = config.stages[training.stage]
+    low, peak = stage.rates or (config.train.rate, config.train.rate)
+    training.paced(low / peak, frozen=stage.freeze)
+    return peak
+
+
+def stage_recipe(
+    config: TrainConfig, hardware: Hardware, examples: Examples, fitted: Fitted, *, stage: int, report: loop.Report
+) -> loop.Recipe:
     """What stays the same while a stage trains; the loss is read and reported once a pass over the rows."""
-    settings, device, batch = job.config.train, job.hardware.device, batch_of(job.config, stage)
+    settings, device, batch = config.train, hardware.device, batch_of(config, stage)
     return loop.Recipe(
         loss=fitted.task.loss,
         batches=functools.partial(
@@ -181,7 +222,7 @@ def stage_recipe(job: Job, examples: Examples, fitted: Fitted, *, stage: int, re
             workers=loader.worker_count(settings.workers, device),
             pin=device != "cpu",
         ),
-        autocast=precision.autocast(device, job.hardware.precision),
+        autocast=precision.autocast(device, hardware.precision),
         device=device,
         clip=settings.clip,
         ema=settings.ema,

@@ -47,6 +47,15 @@ class Sweep:
             "slide": float(self.rates[slide(self.smooth)]) * 0.4,
         }
 
+    def suggested(self) -> float | None:
+        """The rate to try: the lower of "steepest" and "minimum/10", or None.
+
+        "valley" sits on level ground where a long plateau wiggles (TabM on diamonds: 1.6e-4, the loss falls from 1e-3
+        on), and "slide" at the edge where the loss is flat for long (a U-Net's Dice loss: 0.35).
+        """
+        found = self.suggestions()
+        return min(found["steepest"], found["minimum/10"]) if found else None
+
 
 class _Enough(Exception):
     """The loss has run away."""

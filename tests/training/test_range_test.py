@@ -136,5 +136,13 @@ def test_the_suggested_rate_learns_better_than_a_hundredth_of_it() -> None:
         loop.advance(training, 40, lambda step: type(RATE(0))(rate, 0.9), told)
         return reports[-1]
 
-    suggested = range_test(fresh(), recipe(), low=1e-5, high=10.0, steps=80).suggestions()["valley"]
+    suggested = range_test(fresh(), recipe(), low=1e-5, high=10.0, steps=80).suggested()
+    assert suggested is not None
     assert loss_after(suggested) < loss_after(suggested / 100)
+
+
+def test_what_is_suggested_is_careful() -> None:
+    rates = np.geomspace(1e-6, 1, len(CURVE))
+    found = Sweep(rates, CURVE, CURVE, True)
+    assert found.suggested() == min(found.suggestions()["steepest"], found.suggestions()["minimum/10"])
+    assert Sweep(rates, CURVE, np.linspace(1, 2, len(CURVE)), True).suggested() is None

@@ -7,54 +7,19 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from harness import __version__, display, registry
-from harness.errors import ConfigError, HarnessError
+from harness.cli.options import options, path_of, request_of, world_of
+from harness.errors import HarnessError
 
-Command = Callable[..., Any]
 # what the machine refuses is the user's to mend; a file that is not there may be a bug and keeps its traceback
 MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
-
-
-def options(*names: str) -> Callable[[Command], Command]:
-    """Adds options that several commands share, each defined once."""
-    shared: dict[str, Callable[[Command], Command]] = {
-        "data": click.option(
-            "--data", type=click.Path(), help="Data folder or zip; else the usual places are searched."
-        ),
-        "sample": click.option("--sample", is_flag=True, help="Draw the adapter's small stand-in data and use it."),
-        "cache": click.option(
-            "--cache",
-            type=click.Path(path_type=Path),
-            help="Root of all derived files [HARNESS_CACHE, or the user's cache].",
-        ),
-        "preset": click.option(
-            "--preset",
-            type=click.Choice(["quick", "standard", "best"]),
-            help="Size, epochs and encoder [standard; quick with --sample].",
-        ),
-        "set": click.option(
-            "-o", "settings", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.rate=3e-3."
-        ),
-        "folds": click.option("--folds", type=int, help="Number of folds; fails when there are fewer groups."),
-        "seed": click.option("--seed", type=int, help="Of folds, weights, order and augmentation [0]."),
-        "json": click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
-    }
-
-    def decorate(command: Command) -> Command:
-        for name in reversed(names):
-            command = shared[name](command)
-        return command
-
-    return decorate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -101,9 +66,9 @@ def check(name: str, as_json: bool, **given: Any) -> None:
     from harness.pipeline import check as checking
     from harness.pipeline.preparation import data_root
 
-    world = _world(given["cache"], say=(lambda text: click.echo(text, err=as_json)))
+    world = world_of(given["cache"], say=(lambda text: click.echo(text, err=as_json)))
     root = data_root(
-        competition, data=_path(given["data"]), sample=given["sample"], sample_rows=60, seed=0, world=world
+        competition, data=path_of(given["data"]), sample=given["sample"], sample_rows=60, seed=0, world=world
     )
     counts = checking.check(competition, config, root, world)
     if as_json:
@@ -113,17 +78,13 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @cli.command()
 @click.argument("name")
 @options("data", "sample")
-@click.option("--sample-rows", type=click.IntRange(min=1), default=60, show_default=True, help="Sample rows, about.")
-@options("folds")
+@options("sample_rows", "folds")
 @click.option("--only-folds", metavar="K,K", help="Train only these folds, e.g. 0,2.")
 @click.option("--epochs", type=float, help="Total epochs, shared over the stages in proportion.")
 @options("preset", "set")
 @click.option("--holdout", type=float, help="Share of the groups kept out of everything and scored once.")
 @click.option("--split", type=click.Choice(["folds", "published"]), help="One published fold instead of folds.")
-@click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), help="Number format [auto].")
-@click.option("--weights", metavar="auto|scratch|PATH", help="Pretrained encoder weights [auto].")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@options("seed")
+@options("precision", "weights", "device", "seed")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder itself [submissions/NAME/<time>-<id>].")
 @options("cache", "json")
 def run(name: str, device: str, only_folds: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
@@ -134,16 +95,57 @@ def run(name: str, device: str, only_folds: str | None, out: Path | None, as_jso
     config = configure(competition, **given)
     from harness import pipeline
 
-    request = pipeline.Request(
-        data=None if given["data"] is None else str(Path(given["data"]).absolute()),
-        sample=given["sample"],
-        sample_rows=given["sample_rows"],
-        only_folds=_numbers(only_folds),
-        device=device,
-    )
+    request = request_of(given, device=device, only_folds=only_folds)
     with display.bars() as progress:
-        result = pipeline.run(competition, config, request, out=out, world=_world(given["cache"], progress=progress))
+        result = pipeline.run(competition, config, request, out=out, world=world_of(given["cache"], progress=progress))
     click.echo(json.dumps(result) if as_json else display.summary(result))
+
+
+@cli.command("lr-find")
+@click.argument("name")
+@options("data", "sample", "sample_rows", "preset", "set", "precision", "weights", "device", "seed")
+@click.option(
+    "--stage", type=click.IntRange(min=0), default=0, show_default=True, help="Which stage's size and groups."
+)
+@click.option("--low", type=float, default=1e-6, show_default=True, help="Rate of the first step.")
+@click.option("--high", type=float, default=10.0, show_default=True, help="Rate of the last step.")
+@click.option("--steps", type=click.IntRange(min=20), default=100, show_default=True, help="Optimizer steps at most.")
+@click.option("--out", type=click.Path(path_type=Path), help="The picture [lr-find-NAME.png].")
+@options("cache", "json")
+def lr_find(
+    name: str,
+    device: str,
+    stage: int,
+    low: float,
+    high: float,
+    steps: int,
+    out: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Range test: how the loss moves while the learning rate grows; suggests rates and draws them."""
+    from harness.presets import configure
+
+    competition = registry.load(name)
+    config = configure(competition, **given)
+    from harness.pipeline import finding
+    from harness.report import plots
+
+    request, span = request_of(given, device=device), finding.Span(low, high, steps)
+    found = finding.find_rate(competition, config, request, stage=stage, span=span, world=world_of(given["cache"]))
+    picture = out or Path(f"lr-find-{competition.name}.png")
+    title = f"{competition.name}, stage {config.stages[stage].name}"
+    plots.range_test(picture, found.rates, found.losses, found.smooth, found.suggestions(), title=title)
+    facts = {
+        "suggested": found.suggested(),
+        "suggestions": found.suggestions(),
+        "diverged": found.diverged,
+        "steps": len(found.rates),
+    }
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "competition": competition.name, **facts, "picture": str(picture)}))
+    else:
+        click.echo(display.rates(facts, picture))
 
 
 @cli.command()
@@ -154,7 +156,7 @@ def resume(run: str, data: str | None, sample: bool, cache: Path | None, as_json
     from harness import pipeline, runs
 
     with display.bars() as progress:
-        result = pipeline.resume(runs.find(run), data=data, sample=sample, world=_world(cache, progress=progress))
+        result = pipeline.resume(runs.find(run), data=data, sample=sample, world=world_of(cache, progress=progress))
     click.echo(json.dumps(result) if as_json else display.summary(result))
 
 
@@ -166,7 +168,7 @@ def predict(run: str, data: str | None, sample: bool, cache: Path | None, as_jso
     from harness import pipeline, runs
 
     with display.bars() as progress:
-        path = pipeline.predict(runs.find(run), data=data, sample=sample, world=_world(cache, progress=progress))
+        path = pipeline.predict(runs.find(run), data=data, sample=sample, world=world_of(cache, progress=progress))
     click.echo(json.dumps({"schema": 1, "submission": str(path)}) if as_json else str(path))
 
 
@@ -179,7 +181,7 @@ def validate(name: str, csv_file: Path, data: str | None, sample: bool, cache: P
     competition = registry.load(name)
     from harness.pipeline import inspect
 
-    found = inspect.validate(competition, csv_file, data=_path(data), sample=sample, world=_world(cache))
+    found = inspect.validate(competition, csv_file, data=path_of(data), sample=sample, world=world_of(cache))
     if as_json:
         click.echo(json.dumps({"schema": 1, **found.as_json()}))
     else:
@@ -211,40 +213,6 @@ def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
     if competition.task.kind == "tokens":
         click.echo("nats are the submitter's own word: only ids and token counts were checked", err=True)
     click.echo(json.dumps({"schema": 1, **result}) if as_json else text)
-
-
-def _world(cache: Path | None, **outside: Any) -> Any:
-    from harness.pipeline.preparation import World
-
-    outside.setdefault("say", lambda text: click.echo(text, err=True))
-    root = cache_root(cache)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"the cache {root} cannot be made ({error.strerror})", fix="give --cache DIR") from error
-    return World(cache=root, **outside)
-
-
-def cache_root(named: Path | None) -> Path:
-    """--cache, else HARNESS_CACHE, else the user's cache folder."""
-    if named is not None:
-        return named.absolute()
-    if os.environ.get("HARNESS_CACHE"):
-        return Path(os.environ["HARNESS_CACHE"]).absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("harness"))
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
-
-
-def _numbers(text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(word) for word in text.split(",")) if text else ()
-    except ValueError as error:
-        raise ConfigError(f"--only-folds {text}", fix="give numbers such as 0,2") from error
 
 
 def main(arguments: list[str] | None = None) -> None:

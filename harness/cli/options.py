@@ -1,0 +1,107 @@
+"""What commands share: options, each defined once, and what becomes of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import ConfigError
+
+Command = Callable[..., Any]
+
+
+def options(*names: str) -> Callable[[Command], Command]:
+    """Adds options that several commands share, each defined once."""
+    shared: dict[str, Callable[[Command], Command]] = {
+        "data": click.option(
+            "--data", type=click.Path(), help="Data folder or zip; else the usual places are searched."
+        ),
+        "sample": click.option("--sample", is_flag=True, help="Draw the adapter's small stand-in data and use it."),
+        "cache": click.option(
+            "--cache",
+            type=click.Path(path_type=Path),
+            help="Root of all derived files [HARNESS_CACHE, or the user's cache].",
+        ),
+        "preset": click.option(
+            "--preset",
+            type=click.Choice(["quick", "standard", "best"]),
+            help="Size, epochs and encoder [standard; quick with --sample].",
+        ),
+        "set": click.option(
+            "-o", "settings", multiple=True, metavar="KEY=VALUE", help="Override, e.g. train.rate=3e-3."
+        ),
+        "sample_rows": click.option(
+            "--sample-rows", type=click.IntRange(min=1), default=60, show_default=True, help="Sample rows, about."
+        ),
+        "precision": click.option(
+            "--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), help="Number format [auto]."
+        ),
+        "weights": click.option("--weights", metavar="auto|scratch|PATH", help="Pretrained encoder weights [auto]."),
+        "device": click.option(
+            "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+        ),
+        "folds": click.option("--folds", type=int, help="Number of folds; fails when there are fewer groups."),
+        "seed": click.option("--seed", type=int, help="Of folds, weights, order and augmentation [0]."),
+        "json": click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
+    }
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            command = shared[name](command)
+        return command
+
+    return decorate
+
+
+def world_of(cache: Path | None, **outside: Any) -> Any:
+    """The pipeline's world with this cache; words go to stderr."""
+    from harness.pipeline.preparation import World
+
+    outside.setdefault("say", lambda text: click.echo(text, err=True))
+    root = cache_root(cache)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the cache {root} cannot be made ({error.strerror})", fix="give --cache DIR") from error
+    return World(cache=root, **outside)
+
+
+def cache_root(named: Path | None) -> Path:
+    """--cache, else HARNESS_CACHE, else the user's cache folder."""
+    if named is not None:
+        return named.absolute()
+    if os.environ.get("HARNESS_CACHE"):
+        return Path(os.environ["HARNESS_CACHE"]).absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("harness"))
+
+
+def path_of(text: str | None) -> Path | None:
+    """The path, where one is given."""
+    return None if text is None else Path(text)
+
+
+def numbers_of(text: str | None) -> tuple[int, ...]:
+    """The numbers of a list such as `0,2`."""
+    try:
+        return tuple(int(word) for word in text.split(",")) if text else ()
+    except ValueError as error:
+        raise ConfigError(f"--only-folds {text}", fix="give numbers such as 0,2") from error
+
+
+def request_of(given: dict[str, Any], *, device: str, only_folds: str | None = None) -> Any:
+    """What a run is asked for."""
+    from harness import pipeline
+
+    return pipeline.Request(
+        data=None if given["data"] is None else str(Path(given["data"]).absolute()),
+        sample=given["sample"],
+        sample_rows=given["sample_rows"],
+        only_folds=numbers_of(only_folds),
+        device=device,
+    )

@@ -1,0 +1,1 @@
+"""Pictures of what happened; it reads numbers and trains nothing."""
