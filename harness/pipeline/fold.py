@@ -28,7 +28,7 @@ from harness.pipeline.network import fitted_file, out_of_fold_file, predict_rows
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World, stage_size
 from harness.runs import Run
-from harness.training import loop, precision, schedule, state
+from harness.training import loop, precision, recovery, schedule, state
 
 
 class Examples(Protocol):
@@ -195,10 +195,16 @@ def _train_stage(
         warmup=settings.warmup,
         cooldown=settings.cooldown,
     )
-    while training.step < total:
-        loop.advance(training, min(total, training.step + settings.save_every), rate, recipe)
-        if training.step < total:
-            training.save(_state_file(job.run, fold))
+    path = _state_file(job.run, fold)
+    recovery.train(
+        training,
+        total,
+        rate,
+        recipe,
+        every=settings.save_every,
+        keep=functools.partial(training.save, path),
+        say=lambda text: job.world.say(f"fold {fold}: {text}"),
+    )
 
 
 def paced(training: state.TrainState, config: TrainConfig) -> float:

@@ -56,14 +56,14 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
     """Trains from `state.step` to `until_step` of the stage; calling it twice for half the steps gives the same bits.
 
     Raises:
-        DivergedError: the loss read at a report is not finite.
+        DivergedError: the loss read at a report is not finite, or fp16 gradients overflow even when scaled down.
     """
     state.net.train()
     total, counted = torch.zeros((), device=recipe.device), 0
     for batch in recipe.batches(state.cursor, until_step - state.step):
         now = rate(state.step)
         for group in state.optimizer.param_groups:
-            group["lr"] = now.learning_rate * batch.share * group["scale"]
+            group["lr"] = now.learning_rate * batch.share * group["scale"] * state.pace
             group["betas"] = (now.momentum, group["betas"][1])
         moved = batch.to(recipe.device)
         with recipe.autocast:
@@ -81,13 +81,17 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
         state.step, state.age, state.cursor = state.step + 1, state.age + 1, state.cursor + len(batch.rows)
         if state.step % recipe.report_every == 0 or state.step == until_step:
             mean = total.item() / counted
-            if not math.isfinite(mean):
-                raise DivergedError(
-                    f"the loss is {mean} at step {state.step}",
-                    fix="lower the rate: -o train.rate=..., or --precision fp32",
-                )
-            recipe.report(state.step, mean, now.learning_rate)
+            _check(mean, state)
+            recipe.report(state.step, mean, now.learning_rate * state.pace)
             total, counted = torch.zeros((), device=recipe.device), 0
+
+
+def _check(mean: float, state: TrainState) -> None:
+    fix = "lower the rate: -o train.rate=..., or --precision fp32"
+    if not math.isfinite(mean):
+        raise DivergedError(f"the loss is {mean} at step {state.step}", fix=fix)
+    if state.scaler.is_enabled() and state.scaler.get_scale() < 1:
+        raise DivergedError(f"fp16 gradients overflow at step {state.step}, scaled by less than 1", fix=fix)
 
 
 def _forward(state: TrainState, batch: Batch) -> torch.Tensor:

@@ -48,6 +48,7 @@ class TrainState:
         age: optimizer steps done in all stages, which the average's warm-up counts.
         cursor: rows of the stage's stream read.
         stage: index of the stage.
+        pace: what every rate is multiplied by; lowered where training diverged.
         carry: tensors a recurrent net passes on.
     """
 
@@ -59,6 +60,7 @@ class TrainState:
     age: int = 0
     cursor: int = 0
     stage: int = 0
+    pace: float = 1.0
     carry: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -140,6 +142,7 @@ class TrainState:
             "age": self.age,
             "cursor": self.cursor,
             "stage": self.stage,
+            "pace": self.pace,
             "groups": [{k: v for k, v in group.items() if k != "params"} for group in optimizer["param_groups"]],
             "scaler": self.scaler.state_dict(),
             "random.python": random.getstate(),
@@ -160,6 +163,7 @@ class TrainState:
         self._restore_optimizer(tensors, facts["groups"])
         self.scaler.load_state_dict(facts["scaler"])
         self.step, self.age, self.cursor, self.stage = (facts[name] for name in ("step", "age", "cursor", "stage"))
+        self.pace = facts.get("pace", 1.0)  # a state of an older version has none
         torch.set_rng_state(tensors["random.torch"].cpu())
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu())
@@ -191,9 +195,9 @@ class TrainState:
             offset += count
         self.optimizer.load_state_dict({"state": state, "param_groups": packed})
 
-    def save(self, path: Path) -> None:
-        """Writes the state to `path` at once; the state before it is kept as `<name>.before`."""
-        snapshot = self.snapshot()
+    def save(self, path: Path, snapshot: Snapshot | None = None) -> None:
+        """Writes the state, or a snapshot, to `path` at once; the state before it is kept as `<name>.before`."""
+        snapshot = snapshot or self.snapshot()
         tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
         content = safetensors.torch.save(tensors, {"facts": json.dumps(snapshot.facts)})
         if path.exists():
@@ -216,6 +220,12 @@ class TrainState:
             self.restore(Snapshot(tensors, facts))
             return
         raise RunError("no readable training state", file=path, fix="delete it to train this fold from the start")
+
+
+def finite(snapshot: Snapshot) -> bool:
+    """Whether every weight is a finite number; one wait for the device."""
+    weights = [tensor for tensor in _under(snapshot.tensors, "net.").values() if tensor.is_floating_point()]
+    return all(torch.stack([torch.isfinite(tensor).all() for tensor in weights]).tolist())
 
 
 def saved(path: Path) -> bool:

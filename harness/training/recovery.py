@@ -1,0 +1,59 @@
+"""Training that goes back to its last good step when it leaves the finite numbers, and on from there more slowly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.errors import DivergedError
+from harness.training.loop import Recipe, advance
+from harness.training.schedule import Schedule
+from harness.training.state import Snapshot, TrainState, finite
+
+SLOWER = 0.5  # times the rate after each fall
+ATTEMPTS = 3  # falls after which it gives up
+
+
+def train(
+    state: TrainState,
+    total: int,
+    rate: Schedule,
+    recipe: Recipe,
+    *,
+    every: int,
+    keep: Callable[[Snapshot], None],
+    say: Callable[[str], None],
+) -> None:
+    """Trains from where the state stands to step `total` of its stage.
+
+    Every `every` steps, once loss and weights are seen to be finite, the state is good: it is kept, and later falls
+    come back to it. After a fall all rates are halved (`state.pace`, which a saved state carries on).
+
+    Args:
+        keep: a good state before the last step, to be saved; the last step's is the caller's.
+        say: one line to the user.
+
+    Raises:
+        DivergedError: the third fall in this stage.
+    """
+    good, falls = state.snapshot(), 0
+    while state.step < total:
+        try:
+            advance(state, min(total, state.step + every), rate, recipe)
+            reached = state.snapshot()
+            if not finite(reached):
+                raise DivergedError(f"a weight is not finite at step {state.step}", fix="lower the rate")
+        except DivergedError as error:
+            falls += 1
+            problem = str(error).removesuffix(f"; {error.fix}")
+            slower = state.pace * SLOWER
+            state.restore(good)
+            state.optimizer.zero_grad(set_to_none=True)
+            if falls == ATTEMPTS:
+                fix = "begin with a lower one: -o train.rate=..., or try --precision fp32, or ask harness lr-find"
+                raise DivergedError(f"{problem}, for the {ATTEMPTS}rd time, at ever lower rates", fix=fix) from error
+            state.pace = slower
+            say(f"{problem}: back to step {state.step}, and on at {slower:g} times the rate")
+            continue
+        good = reached
+        if state.step < total:
+            keep(good)
