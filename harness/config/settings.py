@@ -74,6 +74,9 @@ class Training:
         warmup: share of the steps in which the rate rises.
         cooldown: share of the steps in which a warmup-stable-decay schedule falls.
         augment: strength of the augmentation, 0 (none) to 1.
+        mixup, cutmix: parameters of the Beta distributions that mix pictures of a batch; 0 is off.
+        mixed: share of a stage's steps in which they are on; the last ones see plain pictures.
+        smoothing: share of each label's certainty that is spread over all labels.
         workers: loader processes; -1 means none on a CPU, one less than the cores (at most 8) on a GPU.
         save_every: optimizer steps between two saved states.
     """
@@ -88,6 +91,10 @@ class Training:
     warmup: float = 0.25
     cooldown: float = 0.2
     augment: float = 1.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    mixed: float = 0.8
+    smoothing: float = 0.0
     workers: int = -1
     save_every: int = 200
 
@@ -100,6 +107,10 @@ class Training:
         require(0 < self.warmup < 1, f"train.warmup={self.warmup}", "the share lies between 0 and 1")
         require(0 <= self.cooldown <= 1 - self.warmup, f"train.cooldown={self.cooldown}", "0 to 1 - train.warmup")
         require(0 <= self.augment <= 1, f"train.augment={self.augment}", "the strength lies in [0, 1]")
+        for name in ("mixup", "cutmix"):
+            require(0 <= getattr(self, name) < inf, f"train.{name}={getattr(self, name)}", "0 (off) or more")
+        require(0 <= self.mixed <= 1, f"train.mixed={self.mixed}", "the share lies in [0, 1]")
+        require(0 <= self.smoothing < 1, f"train.smoothing={self.smoothing}", "the share lies in [0, 1)")
         require(self.workers >= -1, f"train.workers={self.workers}", "-1 chooses, 0 loads without processes")
         require(self.save_every >= 1, f"train.save_every={self.save_every}", "save at least every step")
         require(self.clip > 0, f"train.clip={self.clip}", "the largest gradient norm must be above 0")

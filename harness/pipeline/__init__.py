@@ -17,7 +17,7 @@ from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError, HarnessError, RunError
 from harness.hashing import hash_value
-from harness.pipeline import answer, fold, hardware, members, nets, score
+from harness.pipeline import answer, fold, hardware, members, nets, regularising, score
 from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import plan_folds, write_folds
@@ -83,6 +83,7 @@ def _proceed(
     machine = _machine(competition, config, request, run, settings, world=world)
     data = prepare(competition, config, root, world)
     competition = data.competition
+    regularising.check(competition, config)
     test = prepare_test(competition, config, root, world)
     data_hash = hash_value([data.hash, test.hash]) if test else data.hash
     if settings.get("data_hash", data_hash) != data_hash:

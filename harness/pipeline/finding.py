@@ -48,5 +48,9 @@ def find_rate(
     training.stage = stage
     fold.paced(training, config)
     examples = fold.stream(data.competition, config, data=data, plan=plan, fold=0, stage=stage, fitted=fitted)
-    recipe = fold.stage_recipe(config, machine, examples, fitted, stage=stage, report=lambda step, loss, rate: None)
+    recipe = fold.stage_recipe(data.competition, config, machine, examples, fitted, stage=stage, report=_silent)
     return range_test(training, recipe, low=span.low, high=span.high, steps=span.steps)
+
+
+def _silent(step: int, loss: float, rate: float) -> None:
+    """Says nothing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from harness.errors import ConfigError
 from harness.models.layers import layer_of
 from harness.models.masks import STRIDE
 from harness.pipeline import hardware as machines
+from harness.pipeline import regularising
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import CPU, Fitted, build_net, fit_fold
@@ -186,7 +188,11 @@ def _train_stage(
         job.world.progress(f"fold {fold} {stage.name}, loss {loss:.3f}", step, total)
         job.run.log("train", fold=fold, stage=stage.name, step=step, loss=loss, rate=rate)
 
-    recipe = stage_recipe(job.config, job.hardware, examples, fitted, stage=training.stage, report=report)
+    recipe = stage_recipe(
+        job.competition, job.config, job.hardware, examples, fitted, stage=training.stage, report=report
+    )
+    mix = regularising.mixing(job.competition, job.config, fold=fold, stage=training.stage, total=total)
+    recipe = recipe if mix is None else replace(recipe, mix=mix)
     peak = paced(training, job.config)
     rate = schedule.planned(
         stage.schedule or settings.schedule,
@@ -216,12 +222,19 @@ def paced(training: state.TrainState, config: TrainConfig) -> float:
 
 
 def stage_recipe(
-    config: TrainConfig, hardware: Hardware, examples: Examples, fitted: Fitted, *, stage: int, report: loop.Report
+    competition: Competition,
+    config: TrainConfig,
+    hardware: Hardware,
+    examples: Examples,
+    fitted: Fitted,
+    *,
+    stage: int,
+    report: loop.Report,
 ) -> loop.Recipe:
     """What stays the same while a stage trains; the loss is read and reported once a pass over the rows."""
     settings, device, batch = config.train, hardware.device, batch_of(config, stage)
     return loop.Recipe(
-        loss=fitted.task.loss,
+        loss=regularising.smoothed(competition, config, fitted.task.loss),
         batches=functools.partial(
             examples.batches,
             batch=batch,

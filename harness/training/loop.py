@@ -27,6 +27,11 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Report = Callable[[int, float, float], None]
 
 
+def unmixed(batch: Batch, step: int) -> Batch:
+    """The batch as it comes."""
+    return batch
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What stays the same while a stage trains.
@@ -40,6 +45,7 @@ class Recipe:
         ema: decay of the averaged weights.
         report_every: steps between two readings of the loss; each costs one wait for the device.
         report: (step, mean loss since the last reading, learning rate).
+        mix: (batch on the device, step) -> the batch that is trained on.
     """
 
     loss: Loss
@@ -50,6 +56,7 @@ class Recipe:
     ema: float
     report_every: int
     report: Report
+    mix: Callable[[Batch, int], Batch] = unmixed
 
 
 def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) -> None:
@@ -65,7 +72,7 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
         for group in state.optimizer.param_groups:
             group["lr"] = now.learning_rate * batch.share * group["scale"] * state.pace
             group["betas"] = (now.momentum, group["betas"][1])
-        moved = batch.to(recipe.device)
+        moved = recipe.mix(batch.to(recipe.device), state.step)
         with recipe.autocast:
             logits = _forward(state, moved)
         assert moved.target is not None, "training batches carry targets"

@@ -1,0 +1,62 @@
+"""Which mixing and smoothing a task can take, from what the settings ask for."""
+
+from __future__ import annotations
+
+from harness.competition import Competition
+from harness.config import TrainConfig
+from harness.errors import ConfigError
+from harness.training.loop import Loss
+from harness.training.mixing import Mixing, Smoothed
+
+
+def check(competition: Competition, config: TrainConfig) -> None:
+    """Refuses what cannot be right before anything is trained.
+
+    Raises:
+        ConfigError: mixing or smoothing asked for where there is nothing to mix or smooth.
+    """
+    mixing(competition, config, fold=0, stage=0, total=1)
+    smoothed(competition, config, competition.task.loss)
+
+
+def mixing(competition: Competition, config: TrainConfig, *, fold: int, stage: int, total: int) -> Mixing | None:
+    """How batches of a stage of `total` steps are mixed; None where they are not.
+
+    Raises:
+        ConfigError: asked for where it cannot be right.
+    """
+    asked = [name for name in ("mixup", "cutmix") if getattr(config.train, name) > 0]
+    if not asked:
+        return None
+    picture, kind = competition.picture, competition.task.kind
+    if picture is None or competition.table is not None:
+        problem = f"train.{asked[0]} on a table or a text"
+        raise ConfigError(
+            problem, fix="leave it at 0: categories and words have no mean, and a mixed row no one of its own"
+        )
+    if kind == "classes" and "mixup" in asked:
+        raise ConfigError("train.mixup on class maps", fix="use train.cutmix: classes of pixels have no mean")
+    return Mixing(
+        picture=picture.column,
+        mixup=config.train.mixup,
+        cutmix=config.train.cutmix,
+        until=round(config.train.mixed * total),
+        dense=kind in ("mask", "classes"),
+        seed=config.seed,
+        fold=fold,
+        stage=stage,
+    )
+
+
+def smoothed(competition: Competition, config: TrainConfig, loss: Loss) -> Loss:
+    """The loss, of labels less certain where asked for.
+
+    Raises:
+        ConfigError: asked for where there are no labels.
+    """
+    share, kind = config.train.smoothing, competition.task.kind
+    if not share:
+        return loss
+    if kind not in ("label", "tags"):
+        raise ConfigError(f"train.smoothing={share} without labels", fix="leave it at 0")
+    return Smoothed(loss, share, several=kind == "tags")
