@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.errors import ConfigError
-from harness.pipeline import fold, hardware
+from harness.pipeline import fold, hardware, stages
 from harness.pipeline.job import Request, request_root
 from harness.pipeline.nets import fit_fold
 from harness.pipeline.planning import plan_folds
@@ -46,9 +46,9 @@ def find_rate(
     fitted = fit_fold(data.competition, config, data=data, plan=plan, fold=0)
     training = fold.fresh(data.competition, config, machine, fitted, fold=0)
     training.stage = stage
-    fold.paced(training, config)
+    stages.paced(training, config)
     examples = fold.stream(data.competition, config, data=data, plan=plan, fold=0, stage=stage, fitted=fitted)
-    recipe = fold.stage_recipe(data.competition, config, machine, examples, fitted, stage=stage, report=_silent)
+    recipe = stages.stage_recipe(data.competition, config, machine, examples, fitted, stage=stage, report=_silent)
     return range_test(training, recipe, low=span.low, high=span.high, steps=span.steps)
 
 

@@ -6,10 +6,7 @@ A pure function of (configuration, data, fold): trained alone, in any order, in 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from harness.batch import Batch
 from harness.competition import Competition
@@ -22,7 +19,7 @@ from harness.errors import ConfigError
 from harness.models.layers import layer_of
 from harness.models.masks import STRIDE
 from harness.pipeline import hardware as machines
-from harness.pipeline import regularising
+from harness.pipeline import stages
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import CPU, Fitted, build_net, fit_fold
@@ -30,27 +27,10 @@ from harness.pipeline.network import fitted_file, out_of_fold_file, predict_rows
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World, stage_size
 from harness.runs import Run
-from harness.training import loop, precision, recovery, schedule, state
+from harness.training import loop, state
 
 
-class Examples(Protocol):
-    """A stage's training examples: of pictures and tables rows, of texts windows."""
-
-    def steps(self, epochs: float, batch: int) -> int:
-        """Optimizer steps that read `epochs` passes."""
-        ...
-
-    def batches(self, cursor: int, count: int, *, batch: int, workers: int, pin: bool) -> Iterator[Batch]:
-        """`count` batches from row `cursor` on."""
-        ...
-
-
-def batch_of(config: TrainConfig, stage: int) -> int:
-    """Rows per optimizer step of a stage."""
-    return config.stages[stage].batch or config.train.batch
-
-
-def first_batch(examples: Examples, batch: int) -> Batch:
+def first_batch(examples: stages.Examples, batch: int) -> Batch:
     """The first batch, for a look or a probe."""
     return next(iter(examples.batches(0, 1, batch=batch, workers=0, pin=False)))
 
@@ -64,7 +44,7 @@ def stream(
     fold: int,
     stage: int,
     fitted: Fitted | None = None,
-) -> Examples:
+) -> stages.Examples:
     """The training examples of one stage of one fold.
 
     Raises:
@@ -84,7 +64,7 @@ def stream(
     picture, augmentation = competition.picture, None
     if picture is not None:
         size = stage_size(competition, config, stage)
-        if batch_of(config, stage) * -(-size[0] // STRIDE) * -(-size[1] // STRIDE) < 2:
+        if stages.batch_of(config, stage) * -(-size[0] // STRIDE) * -(-size[1] // STRIDE) < 2:
             raise ConfigError(f"one row of {size[0]}x{size[1]} in a batch", fix="raise train.batch or train.size")
         class_map = competition.task.kind == "classes"
         strength = config.stages[stage].augment
@@ -123,7 +103,7 @@ def probed(
         competition,
         config,
         machine,
-        first_batch=functools.partial(first_batch, examples, batch_of(config, 0)),
+        first_batch=functools.partial(first_batch, examples, stages.batch_of(config, 0)),
         build=functools.partial(build_net, competition, config, CPU, fitted=fitted),
         world=world,
     )
@@ -137,9 +117,14 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
     if state.saved(path):
         training.load(path)
         job.world.say(f"fold {fold} goes on at step {training.step} of stage {training.stage}")
-    while training.stage < len(job.config.stages):
-        _train_stage(job, training, fitted, data=data, plan=plan, fold=fold)
+    else:
+        stages.begin(job, training, data, plan, fold=fold)
+    while (stage := training.stage) < len(job.config.stages):
+        examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=stage, fitted=fitted)
+        stages.train_stage(job, training, examples, fitted, fold=fold, path=path)
         training.next_stage()
+        if training.stage < len(job.config.stages):
+            stages.keep(job, training, stages.ended(job, data, plan, fold=fold, stage=stage))
     loop.write_weights(training.final_weights(), weights_file(job.run, fold))
     fitted.write(fitted_file(job.run, fold))
     rows = plan.validation(fold).tolist()
@@ -175,76 +160,3 @@ def forget_state(run: Run, fold: int) -> None:
 
 def _state_file(run: Run, fold: int) -> Path:
     return run.path / "state" / f"fold{fold}.safetensors"
-
-
-def _train_stage(
-    job: Job, training: state.TrainState, fitted: Fitted, *, data: Data, plan: FoldPlan, fold: int
-) -> None:
-    examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=training.stage, fitted=fitted)
-    settings, stage = job.config.train, job.config.stages[training.stage]
-    total = examples.steps(stage.epochs, batch_of(job.config, training.stage))
-
-    def report(step: int, loss: float, rate: float) -> None:
-        job.world.progress(f"fold {fold} {stage.name}, loss {loss:.3f}", step, total)
-        job.run.log("train", fold=fold, stage=stage.name, step=step, loss=loss, rate=rate)
-
-    recipe = stage_recipe(
-        job.competition, job.config, job.hardware, examples, fitted, stage=training.stage, report=report
-    )
-    mix = regularising.mixing(job.competition, job.config, fold=fold, stage=training.stage, total=total)
-    recipe = recipe if mix is None else replace(recipe, mix=mix)
-    peak = paced(training, job.config)
-    rate = schedule.planned(
-        stage.schedule or settings.schedule,
-        total=total,
-        peak=peak,
-        warmup=settings.warmup,
-        cooldown=settings.cooldown,
-    )
-    path = _state_file(job.run, fold)
-    recovery.train(
-        training,
-        total,
-        rate,
-        recipe,
-        every=settings.save_every,
-        keep=functools.partial(training.save, path),
-        say=lambda text: job.world.say(f"fold {fold}: {text}"),
-    )
-
-
-def paced(training: state.TrainState, config: TrainConfig) -> float:
-    """Freezes and scales the layers as the state's stage says; returns the peak rate of its head."""
-    stage = config.stages[training.stage]
-    low, peak = stage.rates or (config.train.rate, config.train.rate)
-    training.paced(low / peak, frozen=stage.freeze)
-    return peak
-
-
-def stage_recipe(
-    competition: Competition,
-    config: TrainConfig,
-    hardware: Hardware,
-    examples: Examples,
-    fitted: Fitted,
-    *,
-    stage: int,
-    report: loop.Report,
-) -> loop.Recipe:
-    """What stays the same while a stage trains; the loss is read and reported once a pass over the rows."""
-    settings, device, batch = config.train, hardware.device, batch_of(config, stage)
-    return loop.Recipe(
-        loss=regularising.smoothed(competition, config, fitted.task.loss),
-        batches=functools.partial(
-            examples.batches,
-            batch=batch,
-            workers=loader.worker_count(settings.workers, device),
-            pin=device != "cpu",
-        ),
-        autocast=precision.autocast(device, hardware.precision),
-        device=device,
-        clip=settings.clip,
-        ema=settings.ema,
-        report_every=max(1, examples.steps(1, batch)),
-        report=report,
-    )

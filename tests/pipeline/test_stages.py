@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,37 @@ def test_rates_grow_by_the_same_factor_from_layer_to_layer(shared_cache: Path) -
     assert {group["scale"] for group in training.optimizer.param_groups} == {1.0}
     training.paced(1.0, frozen=False)
     assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_a_run_that_changes_a_later_stage_begins_after_the_earlier_ones(tmp_path: Path, shared_cache: Path) -> None:
+    competition, cache = registry.load(NAME), tmp_path / "cache"
+
+    def trained(name: str, *settings: str, root: Path = cache) -> tuple[list[str], list[str], bytes]:
+        told, out = list[str](), tmp_path / name
+        config = small(competition, *PROGRESSIVE, *settings)
+        pipeline.run(competition, config, request(only_folds=(0,)), out=out, world=World(root, say=told.append))
+        log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        ran = list(dict.fromkeys(entry["stage"] for entry in log if entry["event"] == "train"))
+        weights = (out / "weights" / "fold0.safetensors").read_bytes()
+        return ran, [line for line in told if "begins after" in line], weights
+
+    first = trained("first")
+    assert first[:2] == (["head", "whole"], [])
+    again = trained("again", "stages.1.epochs=2")
+    assert again[:2] == (["whole"], ["fold 0 begins after stage head, as an earlier run left it"])
+    # to the bit what it is without the earlier run
+    assert again[2] == trained("alone", "stages.1.epochs=2", root=tmp_path / "other")[2]
+    for changed in ("stages.0.epochs=2", "train.clip=0.5", "seed=1", "stages.0.size=48x48"):
+        assert trained(changed.replace("=", "-"), changed)[0] == ["head", "whole"]
+    assert trained("views", "report.resamples=20")[0] == ["whole"]
+
+
+def test_a_disk_without_room_keeps_no_stage(tmp_path: Path, shared_cache: Path) -> None:
+    competition = registry.load(NAME)
+    config = small(competition, *PROGRESSIVE)
+    tight = World(shared_cache, free=lambda path: 30_000_000)
+    pipeline.run(competition, config, request(only_folds=(1,)), out=tmp_path / "run", world=tight)
+    again = list[str]()
+    world = World(shared_cache, say=again.append)
+    pipeline.run(competition, config, request(only_folds=(1,)), out=tmp_path / "again", world=world)
+    assert not any("begins after" in line for line in again)
