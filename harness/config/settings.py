@@ -77,6 +77,7 @@ class Training:
         mixup, cutmix: parameters of the Beta distributions that mix pictures of a batch; 0 is off.
         mixed: share of a stage's steps in which they are on; the last ones see plain pictures.
         smoothing: share of each label's certainty that is spread over all labels.
+        loss: of masks and class maps; "own" is the task's (cross-entropy, of masks with Dice).
         workers: loader processes; -1 means none on a CPU, one less than the cores (at most 8) on a GPU.
         save_every: optimizer steps between two saved states.
     """
@@ -95,6 +96,7 @@ class Training:
     cutmix: float = 0.0
     mixed: float = 0.8
     smoothing: float = 0.0
+    loss: Literal["own", "dice", "focal", "lovasz", "tversky"] = "own"
     workers: int = -1
     save_every: int = 200
 

@@ -1,10 +1,11 @@
-"""Which mixing and smoothing a task can take, from what the settings ask for."""
+"""Which mixing, smoothing and loss a task can take, from what the settings ask for."""
 
 from __future__ import annotations
 
 from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.errors import ConfigError
+from harness.models.mask_losses import MaskLoss
 from harness.training.loop import Loss
 from harness.training.mixing import Mixing, Smoothed
 
@@ -13,10 +14,10 @@ def check(competition: Competition, config: TrainConfig) -> None:
     """Refuses what cannot be right before anything is trained.
 
     Raises:
-        ConfigError: mixing or smoothing asked for where there is nothing to mix or smooth.
+        ConfigError: mixing, smoothing or a loss asked for where it cannot be right.
     """
     mixing(competition, config, fold=0, stage=0, total=1)
-    smoothed(competition, config, competition.task.loss)
+    loss_of(competition, config, competition.task.loss)
 
 
 def mixing(competition: Competition, config: TrainConfig, *, fold: int, stage: int, total: int) -> Mixing | None:
@@ -48,15 +49,19 @@ def mixing(competition: Competition, config: TrainConfig, *, fold: int, stage: i
     )
 
 
-def smoothed(competition: Competition, config: TrainConfig, loss: Loss) -> Loss:
-    """The loss, of labels less certain where asked for.
+def loss_of(competition: Competition, config: TrainConfig, loss: Loss) -> Loss:
+    """The task's loss, or the one asked for in its place; of labels less certain where asked for.
 
     Raises:
-        ConfigError: asked for where there are no labels.
+        ConfigError: asked for where there are no masks, or no labels.
     """
-    share, kind = config.train.smoothing, competition.task.kind
-    if not share:
-        return loss
-    if kind not in ("label", "tags"):
-        raise ConfigError(f"train.smoothing={share} without labels", fix="leave it at 0")
-    return Smoothed(loss, share, several=kind == "tags")
+    share, name, kind = config.train.smoothing, config.train.loss, competition.task.kind
+    if name != "own":
+        if kind not in ("mask", "classes"):
+            raise ConfigError(f"train.loss={name} without masks", fix="leave it at own")
+        loss = MaskLoss(name, loss, classes=kind == "classes")
+    if share:
+        if kind not in ("label", "tags"):
+            raise ConfigError(f"train.smoothing={share} without labels", fix="leave it at 0")
+        loss = Smoothed(loss, share, several=kind == "tags")
+    return loss

@@ -101,7 +101,7 @@ def stage_recipe(
     """What stays the same while a stage trains; the loss is read and reported once a pass over the rows."""
     settings, device, batch = config.train, hardware.device, batch_of(config, stage)
     return loop.Recipe(
-        loss=regularising.smoothed(competition, config, fitted.task.loss),
+        loss=regularising.loss_of(competition, config, fitted.task.loss),
         batches=functools.partial(
             examples.batches,
             batch=batch,

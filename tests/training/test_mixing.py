@@ -129,6 +129,7 @@ def test_smoothing_is_torch_s_for_one_label_and_half_way_for_several() -> None:
         ("text-language-model", "train.cutmix=1", "on a table or a text"),
         ("camvid", "train.mixup=0.2", "use train.cutmix"),
         ("camvid", "train.smoothing=0.1", "without labels"),
+        ("planet", "train.loss=dice", "without masks"),
     ],
 )
 def test_what_a_task_cannot_take_is_refused(name: str, setting: str, problem: str) -> None:
@@ -147,7 +148,7 @@ def test_a_picture_with_side_features_is_not_mixed() -> None:
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("camvid", ["train.cutmix=1"]),
+        ("camvid", ["train.cutmix=1", "train.loss=lovasz"]),
         ("ultrasound-nerve-segmentation", ["train.mixup=0.4", "train.cutmix=1"]),
         ("planet", ["train.mixup=0.4", "train.smoothing=0.1"]),
         ("gemstones-images", ["train.mixup=0.4", "train.cutmix=1", "train.smoothing=0.1"]),
