@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check bench golden slow lock clean
+.PHONY: demo test check bench bench-step golden slow lock clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -19,6 +19,9 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+bench-step: $(READY)
+	$(BIN)/python -m benchmarks.step
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run_lengths
