@@ -9,22 +9,10 @@ import pytest
 
 from harness import listing
 from harness.errors import DataError
+from tests.folders import table, touch
 
 COLUMNS = ("img", "price")
 EXPECTED = {"img": ["a b", "c"], "price": ["1,5", ""]}
-
-
-def touch(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    return folder
-
-
-def table(folder: Path, content: bytes) -> Path:
-    path = folder / "table.csv"
-    path.write_bytes(content)
-    return path
 
 
 @pytest.mark.parametrize(

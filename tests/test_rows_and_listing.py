@@ -11,19 +11,7 @@ import pytest
 from harness import listing
 from harness.errors import DataError
 from harness.rows import Rows
-
-
-def touch(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    return folder
-
-
-def table(folder: Path, content: bytes) -> Path:
-    path = folder / "table.csv"
-    path.write_bytes(content)
-    return path
+from tests.folders import table, touch
 
 
 def test_rows_are_columns_that_give_cells_rows_and_parts() -> None:

@@ -228,3 +228,8 @@ class TrainConfig:
         names = [stage.name for stage in self.stages]
         require(len(set(names)) == len(names), f"stages {', '.join(names)}", "each stage has a name of its own")
         require(0 <= self.seed < 2**32, f"seed={self.seed}", "seeds are 0 to 4294967295")
+
+    @property
+    def layered(self) -> bool:
+        """Whether a stage treats an encoder's layers apart."""
+        return any(stage.freeze or stage.rates for stage in self.stages)

@@ -140,7 +140,7 @@ def _proceed(
         **scored,
         "test_score": test_score,
         "holdout_score": held_out,
-        "unknown_rate": score.unknown_rate(job, data, found),
+        "unknown_rate": found.unknown_rate,
         "told": [*competition.told, *plan.told, *found.told],
         "folds": plan.number,
         "folds_trained": wanted,

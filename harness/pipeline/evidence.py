@@ -53,7 +53,7 @@ class Tags:
 
     def untold(self) -> LabelDecision:
         """Probability one half, and the likeliest label where none reaches it."""
-        return LabelDecision((0.5,), likeliest=True)
+        return untold("tags")
 
     def statistics(self, decision: LabelDecision, metric: Metric) -> np.ndarray:
         """float64 [N, S]."""

@@ -145,7 +145,7 @@ def fresh(
         weight_decay=config.train.weight_decay,
         ema=config.train.ema > 0,
         precision=hardware.precision,
-        layers=layer_of(net) if any(stage.freeze or stage.rates for stage in config.stages) else None,
+        layers=layer_of(net) if config.layered else None,
     )
 
 

@@ -102,12 +102,9 @@ def _mean_pixels(job: Job, data: Data, rows: np.ndarray) -> Predictor:
     """The mean of the masks, or the share of each class at each pixel, at the last stage's size."""
     size = stage_size(data.competition, job.config, len(job.config.stages) - 1)
     if data.competition.task.kind == "mask":
-        planes = [
-            cv2.resize(data.truth(row).astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) for row in rows
-        ]
         total = np.zeros((1, *size))
-        for plane in planes:
-            total[0] += plane
+        for row in rows:
+            total[0] += cv2.resize(data.truth(row).astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
         return functools.partial(_pixels, (total / len(rows)).astype(np.float32))
     size = (min(size[0], GRID * 4), min(size[1], GRID * 4))
     numbers = np.arange(data.competition.task.outputs)[:, None, None]
@@ -169,11 +166,8 @@ def _features(fitted: Fitted, part: Part, rows: np.ndarray) -> Features:
 def _ngram(job: Job, data: Data, rows: np.ndarray, order: int | None) -> Predictor:
     fitted = fit_rows(data.competition, job.config, data=data, rows=rows)
     assert fitted.vocabulary is not None, "texts have a vocabulary"
-    runs = [
-        np.concatenate([fitted.ids(data, row) for row in run]) for run in blocks.stretches(data.rows, rows.tolist())
-    ]
     words = len(fitted.vocabulary)
-    model = ngram.fit(runs, vocabulary=words, order=order or ngram.default_order(words))
+    model = ngram.fit(fitted.runs(data, rows.tolist()), vocabulary=words, order=order or ngram.default_order(words))
     return functools.partial(_ngram_rows, model, fitted)
 
 

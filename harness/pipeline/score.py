@@ -41,12 +41,14 @@ class OutOfFold:
         folds: int64 [N], the fold of each row.
         units: [N], what an interval resamples.
         members: member -> reader of its predictions, the network first.
+        unknown_rate: share of the tokens that their fold's vocabulary does not hold; None for what is no text.
     """
 
     scored: Scored
     folds: np.ndarray
     units: list[str]
     members: dict[str, Reader]
+    unknown_rate: float | None
 
     @property
     def rows(self) -> list[int]:
@@ -92,18 +94,22 @@ def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -
         writer.writerow(("id", "fold", "offset", "shape"))
         writer.writerows((data.rows.ids[row], *places[row], "x".join(map(str, data.shape(row)))) for row in rows)
     units, folds_of = [data.units[row] for row in rows], plan.fold[rows]
+    unknown = unknown_tokens(job, data, rows, folds_of)
     scored = Scored(
         kind=job.competition.task.kind,
         rows=rows,
         parts=scores.choice_parts(folds_of, units, contiguous=job.competition.folds.contiguous),
         groups=metric_groups(job.competition, data, rows),
         truth=data.truth,
-        spelling=spelling(job, data, rows, folds_of),
+        spelling=spelling(unknown, job.config.data.unit),
         metrics=(job.competition.metric, *job.competition.secondary),
     )
     names = (MEMBER, rungs.cheap_name(data))
     members = {name: _reader(job, name, folds, places, data) for name in names}
-    return OutOfFold(scored, folds_of, units, members)
+    share = None
+    if data.tokens is not None:
+        share = sum(map(len, unknown)) / max(1, sum(len(data.tokens[row]) for row in rows))
+    return OutOfFold(scored, folds_of, units, members, share)
 
 
 def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple[int, int]], data: Part) -> Reader:
@@ -118,32 +124,22 @@ def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple
     return prediction
 
 
-def spelling(job: Job, data: Data, rows: Sequence[int], folds: np.ndarray) -> np.ndarray:
-    """float64 [N]: nats of spelling each row's unknown words byte by byte: `<unk>` is not to flatter bits per byte."""
-    costs = np.zeros(len(rows))
+def unknown_tokens(job: Job, data: Data, rows: Sequence[int], folds: np.ndarray) -> list[list[str]]:
+    """[N]: the tokens of each row that its fold's vocabulary does not hold; none of what is no text."""
     if data.tokens is None:
-        return costs
+        return [[] for _ in rows]
     fitted = {fold: read_fitted(job.competition, fitted_file(job.run, fold)) for fold in set(folds.tolist())}
-    for index, (row, fold) in enumerate(zip(rows, folds.tolist(), strict=True)):
+    found: list[list[str]] = []
+    for row, fold in zip(rows, folds.tolist(), strict=True):
         vocabulary, tokens = fitted[fold].vocabulary, data.tokens[row]
         assert vocabulary is not None, "texts have a vocabulary"
-        unknown = [tokens[place] for place in np.flatnonzero(vocabulary.out_of_vocabulary(tokens)).tolist()]
-        costs[index] = math.log(256) * count_bytes(unknown, job.config.data.unit)
-    return costs
+        found.append([tokens[place] for place in np.flatnonzero(vocabulary.out_of_vocabulary(tokens)).tolist()])
+    return found
 
 
-def unknown_rate(job: Job, data: Data, found: OutOfFold) -> float | None:
-    """Share of the scored tokens that their fold's vocabulary does not hold; None for what is no text."""
-    if data.tokens is None:
-        return None
-    total = unknown = 0
-    fitted = {fold: read_fitted(job.competition, fitted_file(job.run, fold)) for fold in set(found.folds.tolist())}
-    for row, fold in zip(found.rows, found.folds.tolist(), strict=True):
-        vocabulary = fitted[fold].vocabulary
-        assert vocabulary is not None, "texts have a vocabulary"
-        unknown += int(vocabulary.out_of_vocabulary(data.tokens[row]).sum())
-        total += len(data.tokens[row])
-    return unknown / max(1, total)
+def spelling(unknown: Sequence[Sequence[str]], unit: str) -> np.ndarray:
+    """float64 [N]: nats of spelling each row's unknown tokens byte by byte: `<unk>` is not to flatter bits per byte."""
+    return np.array([math.log(256) * count_bytes(tokens, unit) for tokens in unknown])
 
 
 def metric_groups(competition: Competition, data: Part, rows: Sequence[int]) -> np.ndarray:
@@ -157,7 +153,8 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
     metric, settings, scored = job.competition.metric, job.config.report, found.scored
     picks, blend = PICKS.get(scored.kind, 10), functools.cache(found.blend)
     together = scores.nested(blend, found.parts, metric, members=len(found.members), picks=picks)
-    alone = {name: _alone(scored, read, metric) for name, read in found.members.items()}
+    ones = {name: tuple(float(name == other) for other in found.members) for name in found.members}
+    alone = {name: _alone(blend(weights), found, metric) for name, weights in ones.items()}
     interval = scores.interval(
         together.statistics,
         scored.groups,
@@ -167,7 +164,7 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
         confidence=settings.confidence,
         seed=job.config.seed,
     )
-    constant = _alone(scored, _constant(job, data, plan), metric)
+    constant = _alone(scored.evidence(_constant(job, data, plan)), found, metric)
     cheap = rungs.cheap_name(data)
     return {
         "score": {
@@ -188,8 +185,8 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
     }, together
 
 
-def _alone(scored: Scored, read: Reader, metric: Metric) -> scores.Nested:
-    return scores.nested(scores.alone(scored.evidence(read)), scored.parts, metric)
+def _alone(evidence: Evidence, found: OutOfFold, metric: Metric) -> scores.Nested:
+    return scores.nested(scores.alone(evidence), found.parts, metric)
 
 
 def _of_folds(found: OutOfFold, result: scores.Nested, metric: Metric) -> list[float]:

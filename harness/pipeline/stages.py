@@ -124,9 +124,8 @@ def ended(job: Job, data: Data, plan: FoldPlan, *, fold: int, stage: int) -> Pat
     harness's own source, and the machine.
     """
     settings = {key: value for key, value in as_json(job.config).items() if key not in APART}
-    layered = any(stage.freeze or stage.rates for stage in job.config.stages)
-    facts: list[Any] = [job.competition.name, settings, as_json(job.config)["stages"][: stage + 1], layered, fold]
-    facts += [repr(job.competition.inputs), repr(job.competition.task), _source()]
+    facts: list[Any] = [job.competition.name, settings, as_json(job.config)["stages"][: stage + 1], fold]
+    facts += [job.config.layered, repr(job.competition.inputs), repr(job.competition.task), _source()]
     facts += [data.hash, plan.digest(data.rows.ids), job.config.data.unit, asdict(job.hardware), machines.machine()]
     return job.world.cache / "stages" / f"{hash_value(facts)}.safetensors"
 

@@ -44,15 +44,16 @@ def train(
                 raise DivergedError(f"a weight is not finite at step {state.step}", fix="lower the rate")
         except DivergedError as error:
             falls += 1
-            problem = str(error).removesuffix(f"; {error.fix}")
             slower = state.pace * SLOWER
             state.restore(good)
             state.optimizer.zero_grad(set_to_none=True)
             if falls == ATTEMPTS:
                 fix = "begin with a lower one: -o train.rate=..., or try --precision fp32, or ask harness lr-find"
-                raise DivergedError(f"{problem}, for the {ATTEMPTS}rd time, at ever lower rates", fix=fix) from error
+                raise DivergedError(
+                    f"{error.problem}, for the {ATTEMPTS}rd time, at ever lower rates", fix=fix
+                ) from error
             state.pace = slower
-            say(f"{problem}: back to step {state.step}, and on at {slower:g} times the rate")
+            say(f"{error.problem}: back to step {state.step}, and on at {slower:g} times the rate")
             continue
         good = reached
         if state.step < total:
