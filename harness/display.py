@@ -105,8 +105,8 @@ def verdict(result: dict[str, Any]) -> str:
     score, sign = result["score"], 1 if result["score"]["higher_is_better"] else -1
     name, best = max(result["baselines"].items(), key=lambda pair: sign * pair[1])
     near = score["interval"][0 if sign > 0 else 1]
-    network = result["members"]["network"]["value"]
-    if network is None or sign * network <= sign * best:
+    values = [one["value"] for name, one in result["members"].items() if name not in result["baselines"]]
+    if not any(value is not None and sign * value > sign * best for value in values):
         tries = "more epochs (--epochs), a larger --preset, for pictures pretrained --weights, or more data"
         return f"the network alone does not beat {name} ({best:.4f}); what may help: {tries}"
     if near is not None and sign * near > sign * best:

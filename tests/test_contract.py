@@ -142,6 +142,6 @@ def _predicted(net: Any, fitted: Any, competition: Any, config: Any, data: Data,
     """The net's decoded predictions of some rows."""
     if data.tokens is not None:
         return token_nats(net, fitted, config, data, rows)
-    part = list(network.decoded([net], fitted, competition, config, CPU, data, rows))
+    part = list(network.decoded([net], fitted, data, rows, competition=competition, config=config, hardware=CPU))
     assert [row for row, _ in part] == rows
     return [prediction for _, prediction in part]

@@ -207,7 +207,8 @@ class TrainConfig:
     """Everything that decides a run's numbers, besides the data.
 
     Attributes:
-        views: test-time views: "symmetries" averages over those the adapter declares, "none" uses the plain picture.
+        views: test-time views: "symmetries" also averages over those the adapter declares, which the answer does where
+            out-of-fold rows gain by it; "none" looks at the plain picture alone.
         weights: "auto", "scratch" or a path to encoder weights.
         seed: of folds, initial weights, order and augmentation.
     """

@@ -93,7 +93,7 @@ def choice_parts(folds: np.ndarray, units: Sequence[str], *, contiguous: bool, n
     return codes * number // len(order) if contiguous else codes % number
 
 
-def nested(blend: Blend, parts: np.ndarray, metric: Metric, *, members: int = 1, picks: int = 10) -> Nested:
+def nested(blend: Blend, parts: np.ndarray, metric: Metric, *, kinds: Sequence[int] = (0,), picks: int = 10) -> Nested:
     """Scores every row with the weights and the decision chosen on the rows of the other parts.
 
     With a single part there are no others to choose on: the first member decides alone, as fixed in advance.
@@ -101,16 +101,17 @@ def nested(blend: Blend, parts: np.ndarray, metric: Metric, *, members: int = 1,
     Args:
         blend: the members' weights -> the evidence of all rows; asked for the same more than once.
         parts: int64 [N], the folds, or parts of an only one (`choice_parts`).
-        picks: of the greedy choice, see `greedy`.
+        kinds: [M], members of one kind stand for each other: see `greedy`.
+        picks: of the greedy choice.
     """
     numbers = [int(number) for number in np.unique(parts)]
-    first = (1.0, *(0.0 for _ in range(members - 1)))
+    first = (1.0, *(0.0 for _ in kinds[1:]))
     groups = blend(first).groups
     if len(numbers) == 1:
         weights, decisions = {numbers[0]: first}, {numbers[0]: blend(first).untold()}
         final_weights, final = first, decisions[numbers[0]]
     else:
-        choice = _Choice(blend, parts, metric, members, picks)
+        choice = _Choice(blend, parts, metric, kinds, picks)
         chosen = {number: choice.checked(frozenset({number})) for number in numbers}
         weights = {number: weights for number, (weights, _) in chosen.items()}
         decisions = {number: decision for number, (_, decision) in chosen.items()}
@@ -139,10 +140,10 @@ def by_part(
 class _Choice:
     """What rows choose, with some parts left out; every choice is made once and used wherever it is asked for."""
 
-    def __init__(self, blend: Blend, parts: np.ndarray, metric: Metric, members: int, picks: int) -> None:
+    def __init__(self, blend: Blend, parts: np.ndarray, metric: Metric, kinds: Sequence[int], picks: int) -> None:
         self.blend, self.parts, self.metric = blend, parts, metric
         self.numbers = frozenset(int(number) for number in np.unique(parts))
-        self.members, self.picks = members, picks
+        self.kinds, self.picks = kinds, picks
         self.made: dict[frozenset[int], tuple[Chosen, Chosen]] = {}
 
     def checked(self, without: frozenset[int]) -> Chosen:
@@ -169,15 +170,18 @@ class _Choice:
     def _made(self, without: frozenset[int]) -> tuple[Chosen, Chosen]:
         if without not in self.made:
             rows = np.flatnonzero(~np.isin(self.parts, sorted(without)))
-            self.made[without] = greedy(self.blend, rows, self.metric, members=self.members, picks=self.picks)
+            self.made[without] = greedy(self.blend, rows, self.metric, kinds=self.kinds, picks=self.picks)
         return self.made[without]
 
 
-def greedy(blend: Blend, rows: np.ndarray, metric: Metric, *, members: int, picks: int) -> tuple[Chosen, Chosen]:
+def greedy(
+    blend: Blend, rows: np.ndarray, metric: Metric, *, kinds: Sequence[int], picks: int
+) -> tuple[Chosen, Chosen]:
     """The best member alone, and the best mixture on the walk that adds what gains most or costs least.
 
     Source: Caruana et al. 2004, "Ensemble selection from libraries of models", section 2: with replacement, a fixed
-    number of picks, and the best of what was walked through. Weights are shares of at most `picks` picks.
+    number of picks, and the best of what was walked through. Weights are shares of at most `picks` picks. Of members of
+    one kind (a net with and without test-time views) only the best walks, of equals the first.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
 
@@ -194,10 +198,17 @@ def greedy(blend: Blend, rows: np.ndarray, metric: Metric, *, members: int, pick
     def plus(counts: tuple[int, ...], member: int) -> tuple[int, ...]:
         return tuple(count + (index == member) for index, count in enumerate(counts))
 
-    counts = alone = max((plus((0,) * members, member) for member in range(members)), key=value)
+    nothing = (0,) * len(kinds)
+    walkers = [
+        max(
+            (member for member in range(len(kinds)) if kinds[member] == kind), key=lambda one: value(plus(nothing, one))
+        )
+        for kind in dict.fromkeys(kinds)
+    ]
+    counts = alone = max((plus(nothing, member) for member in walkers), key=value)
     walk = [alone]
-    for _ in range(picks - 1 if members > 1 else 0):
-        counts = max((plus(counts, member) for member in range(members)), key=value)
+    for _ in range(picks - 1 if len(walkers) > 1 else 0):
+        counts = max((plus(counts, member) for member in walkers), key=value)
         walk.append(counts)
     chosen = [_shares(counts) for counts in (alone, max(walk, key=value))]
     return (chosen[0], judged(chosen[0])[1]), (chosen[1], judged(chosen[1])[1])

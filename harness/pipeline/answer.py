@@ -19,7 +19,7 @@ from harness.pipeline.evidence import decided_value, mixed
 from harness.pipeline.job import Job
 from harness.pipeline.network import predict_rows
 from harness.pipeline.parts import Data, Part
-from harness.pipeline.score import OutOfFold, metric_groups
+from harness.pipeline.score import OutOfFold, member_names, metric_groups
 from harness.runs import Run
 from harness.submission import validator, writer
 
@@ -30,7 +30,7 @@ class Answering:
 
     Attributes:
         folds: that were trained.
-        weights: of the members, the network first.
+        weights: of the members, in the order of `member_names`.
         decision: chosen on all out-of-fold rows.
         data, plan: the training rows, which cheap members are fitted on; None where the network answers alone.
     """
@@ -45,11 +45,14 @@ class Answering:
 def decided(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterator[tuple[int, Any]]:
     """Yields (row, decision) of rows that no fold trained on."""
     kind = job.competition.task.kind
+    *networks, cheap = member_names(job, part)
     members: list[Iterator[np.ndarray]] = []
-    if how.weights[0] > 0:
-        members.append(prediction for _, prediction in predict_rows(job, rows, part=part, folds=how.folds))
-    if any(how.weights[1:]):
-        members.append(_cheap(job, part, rows, how))
+    for name, weight in zip((*networks, cheap), how.weights, strict=True):
+        if weight > 0 and name == cheap:
+            members.append(_cheap(job, part, rows, how))
+        elif weight > 0:
+            found = predict_rows(job, rows, part=part, folds=how.folds, member=name)
+            members.append(prediction for _, prediction in found)
     used = tuple(weight for weight in how.weights if weight > 0)
     for row, predictions in zip(rows, zip(*members, strict=True), strict=True):
         yield row, decided_value(kind, how.decision, mixed(kind, predictions, used))

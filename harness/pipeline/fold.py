@@ -23,7 +23,14 @@ from harness.pipeline import stages
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import CPU, Fitted, build_net, fit_fold
-from harness.pipeline.network import fitted_file, out_of_fold_file, predict_rows, weights_file, write_predictions
+from harness.pipeline.network import (
+    fitted_file,
+    out_of_fold_file,
+    predict_rows,
+    variants,
+    weights_file,
+    write_predictions,
+)
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World, stage_size
 from harness.runs import Run
@@ -110,7 +117,7 @@ def probed(
 
 
 def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
-    """Trains, writes `weights/fold<k>.safetensors`, loads it back, writes `oof/network/fold<k>.npy`."""
+    """Trains, writes `weights/fold<k>.safetensors`, loads it back, writes `oof/<variant>/fold<k>.npy`."""
     fitted = fit_fold(job.competition, job.config, data=data, plan=plan, fold=fold)
     training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold)
     path = _state_file(job.run, fold)
@@ -128,9 +135,9 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
     loop.write_weights(training.final_weights(), weights_file(job.run, fold))
     fitted.write(fitted_file(job.run, fold))
     rows = plan.validation(fold).tolist()
-    write_predictions(
-        job, predict_rows(job, rows, part=data, folds=[fold]), out_of_fold_file(job.run, fold), data, rows
-    )
+    for member in variants(job.competition, job.config):
+        predicted = predict_rows(job, rows, part=data, folds=[fold], member=member)
+        write_predictions(job, predicted, out_of_fold_file(job.run, fold, member), data, rows)
 
 
 def fresh(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import runs
 from harness.config import TrainConfig, as_json
 from harness.data.folds import FoldPlan
 from harness.pipeline import fold, network, rungs
@@ -24,7 +23,7 @@ def predict_folds(job: Job, wanted: Sequence[int], *, inputs: list[Any], data: D
     before = 0.0
     for number in wanted:
         for phase, work in ((f"fold{number}", _train_network), (f"cheap{number}", _fit_cheap)):
-            record = job.run.done(phase, [*inputs, number], *_outputs(job.run, phase, number, data))
+            record = job.run.done(phase, [*inputs, number], *_outputs(job, phase, number, data))
             if record is None:
                 began = time.time()
                 work(job, number, data, plan)
@@ -51,7 +50,10 @@ def _fit_cheap(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
     network.write_predictions(job, predicted, path, data, rows)
 
 
-def _outputs(run: runs.Run, phase: str, number: int, data: Data) -> tuple[Path, ...]:
+def _outputs(job: Job, phase: str, number: int, data: Data) -> tuple[Path, ...]:
     if phase.startswith("cheap"):
-        return (network.out_of_fold_file(run, number, rungs.cheap_name(data)),)
-    return network.weights_file(run, number), network.out_of_fold_file(run, number)
+        return (network.out_of_fold_file(job.run, number, rungs.cheap_name(data)),)
+    predicted = (
+        network.out_of_fold_file(job.run, number, name) for name in network.variants(job.competition, job.config)
+    )
+    return network.weights_file(job.run, number), *predicted

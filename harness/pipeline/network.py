@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from harness import files
-from harness.competition import Competition, Size
+from harness.competition import Competition, Size, Symmetry
 from harness.config import TrainConfig
 from harness.data import blocks, loader
 from harness.data.stretches import evaluation_windows, row_lengths
@@ -23,7 +24,7 @@ from harness.pipeline.preparation import stage_size
 from harness.runs import Run
 from harness.training import loop, precision
 
-MEMBER = "network"
+MEMBER, VIEWED = "network", "network with views"
 Predicted = Iterator[tuple[int, np.ndarray]]
 
 
@@ -42,27 +43,40 @@ def out_of_fold_file(run: Run, fold: int, member: str = MEMBER) -> Path:
     return run.path / "oof" / member.replace(" ", "_") / f"fold{fold}.npy"
 
 
-def predict_rows(job: Job, rows: Sequence[int] | np.ndarray, *, part: Part, folds: Sequence[int]) -> Predicted:
-    """Yields (row, prediction of the shape `part.shape(row)`), averaged over the weights of `folds` and the views.
+def variants(competition: Competition, config: TrainConfig) -> tuple[str, ...]:
+    """The network as a member of the answer: plain, and averaged over test-time views where there are any."""
+    views = competition.picture is not None and competition.picture.symmetries and config.views == "symmetries"
+    return (MEMBER, VIEWED) if views else (MEMBER,)
+
+
+def predict_rows(
+    job: Job, rows: Sequence[int] | np.ndarray, *, part: Part, folds: Sequence[int], member: str = MEMBER
+) -> Predicted:
+    """Yields (row, prediction of the shape `part.shape(row)`), averaged over the weights of `folds`.
+
+    The member `VIEWED` averages over the picture's symmetries as well, masks turned back.
 
     Masks are uint8 `round(255 p)` at native size, all else float32; texts are averaged as probabilities, in nats.
 
     Raises:
         RunError: a fold's weights are gone.
     """
-    fitted = [read_fitted(job.competition, fitted_file(job.run, fold)) for fold in folds]
+    competition = job.competition
+    views = competition.picture.symmetries if competition.picture and member == VIEWED else ()
+    decode = functools.partial(decoded, competition=competition, config=job.config, hardware=job.hardware, views=views)
+    fitted = [read_fitted(competition, fitted_file(job.run, fold)) for fold in folds]
     nets = [_read_net(job, fold, own) for fold, own in zip(folds, fitted, strict=True)]
     if part.tokens is not None:
         yield from _mean_nats(job, nets, fitted, part, sorted(int(row) for row in rows))
-    elif job.competition.task.kind in ("mask", "classes"):
-        native = inference.native_mask if job.competition.task.kind == "mask" else inference.native_classes
-        for row, probability in decoded(nets, fitted[0], job.competition, job.config, job.hardware, part, rows):
+    elif competition.task.kind in ("mask", "classes"):
+        native = inference.native_mask if competition.task.kind == "mask" else inference.native_classes
+        for row, probability in decode(nets, fitted[0], part, rows):
             yield row, native(probability, part.size(row))
     else:
         # each fold has its own table arrays and target scale: one net after the other
-        sums = np.zeros((len(rows), job.competition.task.outputs), dtype=np.float64)
+        sums = np.zeros((len(rows), competition.task.outputs), dtype=np.float64)
         for net, own in zip(nets, fitted, strict=True):
-            found = decoded([net], own, job.competition, job.config, job.hardware, part, rows)
+            found = decode([net], own, part, rows)
             sums += np.stack([vector for _, vector in found])
         yield from zip([int(row) for row in rows], (sums / len(nets)).astype(np.float32), strict=True)
 
@@ -79,13 +93,18 @@ def _read_net(job: Job, fold: int, fitted: Fitted) -> nn.Module:
 def decoded(
     nets: Sequence[nn.Module],
     fitted: Fitted,
+    part: Part,
+    rows: Sequence[int] | np.ndarray,
+    *,
     competition: Competition,
     config: TrainConfig,
     hardware: Hardware,
-    part: Part,
-    rows: Sequence[int] | np.ndarray,
+    views: Sequence[Symmetry] = (),
 ) -> Predicted:
-    """Yields (row, what the task decodes, at the last stage's size) of pictures and tables, averaged over the nets."""
+    """Yields (row, what the task decodes, at the last stage's size) of pictures and tables.
+
+    Averaged over the nets, and over the picture as it is and its `views`.
+    """
     picture = competition.picture
     size: Size = stage_size(competition, config, len(config.stages) - 1)
     batches = loader.prediction_batches(
@@ -100,7 +119,7 @@ def decoded(
         nets,
         batches,
         task=fitted.task,
-        views=picture.symmetries if picture and config.views == "symmetries" else (),
+        views=views,
         device=hardware.device,
         autocast=precision.autocast(hardware.device, hardware.precision),
         picture=picture.column if picture else None,

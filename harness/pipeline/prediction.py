@@ -40,7 +40,7 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     job = Job(competition, config, folder, machine, world)
     test = prepare_test(competition, config, root, world)
     weights = tuple(member["weight"] for member in finished["members"].values())
-    own = None if test is not None and not any(weights[1:]) else _own_rows(job, request, root, settings)
+    own = None if test is not None and not weights[-1] else _own_rows(job, request, root, settings)
     if test is None:
         assert own is not None, "read above"
         answer.write_own_submission(job, data=own)

@@ -25,7 +25,7 @@ from harness.pipeline import rungs
 from harness.pipeline.evidence import Reader, Scored, mixed
 from harness.pipeline.job import Job
 from harness.pipeline.nets import read_fitted
-from harness.pipeline.network import MEMBER, fitted_file, out_of_fold_file
+from harness.pipeline.network import fitted_file, out_of_fold_file, variants
 from harness.pipeline.parts import Data, Part
 
 # every share of a member looks at all pixels of all masks anew: fewer shares there
@@ -104,12 +104,16 @@ def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -
         spelling=spelling(unknown, job.config.data.unit),
         metrics=(job.competition.metric, *job.competition.secondary),
     )
-    names = (MEMBER, rungs.cheap_name(data))
-    members = {name: _reader(job, name, folds, places, data) for name in names}
+    members = {name: _reader(job, name, folds, places, data) for name in member_names(job, data)}
     share = None
     if data.tokens is not None:
         share = sum(map(len, unknown)) / max(1, sum(len(data.tokens[row]) for row in rows))
     return OutOfFold(scored, folds_of, units, members, share)
+
+
+def member_names(job: Job, part: Part) -> tuple[str, ...]:
+    """Who is asked, in the order of the weights: the network's variants, and the cheap model last."""
+    return (*variants(job.competition, job.config), rungs.cheap_name(part))
 
 
 def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple[int, int]], data: Part) -> Reader:
@@ -152,7 +156,8 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
     """(the scores' part of the run's JSON, the nested result of all members together)."""
     metric, settings, scored = job.competition.metric, job.config.report, found.scored
     picks, blend = PICKS.get(scored.kind, 10), functools.cache(found.blend)
-    together = scores.nested(blend, found.parts, metric, members=len(found.members), picks=picks)
+    kinds = [name == rungs.cheap_name(data) for name in found.members]  # the network answers with views or without
+    together = scores.nested(blend, found.parts, metric, kinds=kinds, picks=picks)
     ones = {name: tuple(float(name == other) for other in found.members) for name in found.members}
     alone = {name: _alone(blend(weights), found, metric) for name, weights in ones.items()}
     interval = scores.interval(

@@ -38,7 +38,7 @@ def single(values: Values, member: int) -> float:
 
 def test_two_members_of_independent_errors_are_averaged_and_beat_both() -> None:
     values = members(0, 0.5, 0.5)
-    found = nested(values, FOLDS, RMSE, members=2)
+    found = nested(values, FOLDS, RMSE, kinds=(0, 1))
     assert found.value < 0.8 * min(single(values, 0), single(values, 1))
     assert all(abs(weights[0] - 0.5) <= 0.2 for weights in found.weights.values())
     assert sum(found.final_weights) == pytest.approx(1)
@@ -46,7 +46,7 @@ def test_two_members_of_independent_errors_are_averaged_and_beat_both() -> None:
 
 def test_a_useless_member_gets_no_weight_to_speak_of() -> None:
     values = members(1, 0.2, 5.0)
-    found = nested(values, FOLDS, RMSE, members=2)
+    found = nested(values, FOLDS, RMSE, kinds=(0, 1))
     assert found.final_weights[1] <= 0.1
     assert found.value <= 1.01 * single(values, 0)
 
@@ -54,7 +54,7 @@ def test_a_useless_member_gets_no_weight_to_speak_of() -> None:
 def test_a_small_share_is_found_where_half_would_be_too_much() -> None:
     # the best share of the worse member is var1 / (var1 + var2) = 0.1: half and half is worse than the better one alone
     values = members(2, 0.3, 0.9)
-    alone, (weights, _) = greedy(values, np.arange(300), RMSE, members=2, picks=10)
+    alone, (weights, _) = greedy(values, np.arange(300), RMSE, kinds=(0, 1), picks=10)
     assert alone[0] == (1.0, 0.0)
     assert 0 < weights[1] <= 0.3
 
@@ -63,7 +63,7 @@ def test_the_walk_goes_on_past_a_step_that_costs() -> None:
     # errors +1 and -2: two to one cancels them; the second step, half and half, is no better than one to none was
     truth = np.random.default_rng(0).normal(size=300)
     values = Values([truth + 1, truth - 2], truth)
-    alone, (weights, _) = greedy(values, np.arange(300), RMSE, members=2, picks=10)
+    alone, (weights, _) = greedy(values, np.arange(300), RMSE, kinds=(0, 1), picks=10)
     assert alone[0] == (1.0, 0.0)
     assert weights == (2 / 3, 1 / 3)
 
@@ -80,9 +80,9 @@ def test_a_mixture_that_gains_only_where_it_was_chosen_is_not_kept(higher_is_bet
         loss = 1 + 3 * weights[1] + mixing * np.where(folds == 0, -4.0, 1.0)
         return Fixed({"own": loss[:, None]}, rows, AsIs())
 
-    _, (walked, _) = greedy(blend, rows[folds != 2], metric, members=2, picks=10)
+    _, (walked, _) = greedy(blend, rows[folds != 2], metric, kinds=(0, 1), picks=10)
     assert 0.1 < walked[1] < 0.4
-    found = nested(blend, folds, metric, members=2)
+    found = nested(blend, folds, metric, kinds=(0, 1))
     assert set(found.weights.values()) == {(1.0, 0.0)}
     assert abs(found.value) == 1
 
@@ -90,28 +90,28 @@ def test_a_mixture_that_gains_only_where_it_was_chosen_is_not_kept(higher_is_bet
 @pytest.mark.parametrize("seed", range(8))
 def test_the_nested_ensemble_is_no_worse_than_its_best_member_by_more_than_noise(seed: int) -> None:
     values = members(seed, *np.random.default_rng(seed).uniform(0.2, 1.5, 3))
-    found = nested(values, FOLDS, RMSE, members=3)
+    found = nested(values, FOLDS, RMSE, kinds=(0, 1, 2))
     assert found.value <= 1.02 * min(single(values, member) for member in range(3))
 
 
 def test_the_weights_of_a_fold_do_not_depend_on_its_own_truth() -> None:
     values = members(3, 0.5, 0.6)
-    before = nested(values, FOLDS, RMSE, members=2)
+    before = nested(values, FOLDS, RMSE, kinds=(0, 1))
     values.truth = np.where(FOLDS == 2, -values.truth * 7, values.truth)
-    after = nested(values, FOLDS, RMSE, members=2)
+    after = nested(values, FOLDS, RMSE, kinds=(0, 1))
     assert after.weights[2] == before.weights[2]
     assert after.weights[0] != before.weights[0]
 
 
 def test_one_part_leaves_the_first_member_alone() -> None:
-    found = nested(members(4, 1.0, 0.1), np.zeros(300, dtype=int), RMSE, members=2)
+    found = nested(members(4, 1.0, 0.1), np.zeros(300, dtype=int), RMSE, kinds=(0, 1))
     assert found.final_weights == (1.0, 0.0)
 
 
 def test_a_member_that_is_not_a_number_is_never_chosen() -> None:
     values = members(5, 0.4, 0.4)
     values.members[0][3] = np.nan
-    assert greedy(values, np.arange(300), RMSE, members=2, picks=10)[1][0] == (0.0, 1.0)
+    assert greedy(values, np.arange(300), RMSE, kinds=(0, 1), picks=10)[1][0] == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("metric", [RMSE, ACCURACY])
@@ -123,3 +123,15 @@ def test_the_interval_of_sums_is_that_of_drawn_rows(metric: Metric) -> None:
     fast = interval(statistics, np.arange(60), units, metric, **settings)
     drawn = Metric(metric.name, metric.statistics, metric.reduce, 0, True, "", additive=False)
     assert fast == pytest.approx(interval(statistics, np.arange(60), units, drawn, **settings), abs=1e-12)
+
+
+def test_of_members_of_one_kind_the_better_answers_and_of_equals_the_first() -> None:
+    noisy, better = members(5, 1.0, 0.4, 0.6), members(6, 0.5, 0.4, 5.0)
+    weights = nested(noisy, FOLDS, RMSE, kinds=(0, 0, 1)).final_weights
+    assert weights[0] == 0
+    assert weights[1] > 0
+    assert weights[2] > 0
+    # the two of one kind would gain by each other, and may not be mixed
+    assert nested(better, FOLDS, RMSE, kinds=(0, 0, 1)).final_weights == (0.0, 1.0, 0.0)
+    twins = Values([noisy.members[0], noisy.members[0]], noisy.truth)
+    assert nested(twins, FOLDS, RMSE, kinds=(0, 0)).final_weights == (1.0, 0.0)
