@@ -41,7 +41,7 @@ class DataError(HarnessError):
 
 
 class SpaceError(HarnessError):
-    """Not enough free disk for what is about to be written."""
+    """Not enough free disk for what is about to be written, or not enough memory for a step."""
 
 
 class RunError(HarnessError):

@@ -67,6 +67,8 @@ class Training:
         rate: peak learning rate.
         schedule: of the rate.
         batch: rows per optimizer step.
+        accumulate: micro-batches that a step's rows are computed in; more of them need less memory. A GPU raises it by
+            itself where a step does not fit.
         size: (height, width) pictures are trained at; None means the adapter's `Image.size`.
         weight_decay: decoupled (AdamW); biases and norms have none.
         clip: largest gradient norm.
@@ -85,6 +87,7 @@ class Training:
     rate: float = 3e-3
     schedule: Schedule = "one-cycle"
     batch: int = 16
+    accumulate: int = 1
     size: Size | None = None
     weight_decay: float = 1e-2
     clip: float = 1.0
@@ -103,6 +106,7 @@ class Training:
     def __post_init__(self) -> None:
         require(0 < self.rate < inf, f"train.rate={self.rate}", "the learning rate must be above 0, and a number")
         require(self.batch >= 1, f"train.batch={self.batch}", "a batch has at least one row")
+        require(self.accumulate >= 1, f"train.accumulate={self.accumulate}", "a step has at least one micro-batch")
         require(self.size is None or min(self.size) >= 8, f"train.size={self.size}", SIZES)
         require(0 <= self.weight_decay < inf, f"train.weight_decay={self.weight_decay}", "the decay is 0 or more")
         require(0 <= self.ema < 1, f"train.ema={self.ema}", "the decay lies in [0, 1)")
@@ -132,6 +136,7 @@ class Model:
         heads: attention heads of a gpt.
         context: tokens a text net sees at once.
         members: nets inside a table net that share their weights (TabM).
+        checkpoint: the encoder's activations are computed again in the backward pass: less memory, more time.
     """
 
     encoder: str = "resnet34"
@@ -143,6 +148,7 @@ class Model:
     heads: int = 4
     context: int = 128
     members: int = 16
+    checkpoint: bool = False
 
     def __post_init__(self) -> None:
         require(min(self.decoder, default=0) >= 1, f"model.decoder={self.decoder}", "every block has channels")

@@ -22,7 +22,7 @@ from harness.pipeline import hardware as machines
 from harness.pipeline import stages
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
-from harness.pipeline.nets import CPU, Fitted, build_net, fit_fold
+from harness.pipeline.nets import CPU, Fitted, build_net, encoder_of, fit_fold
 from harness.pipeline.network import (
     fitted_file,
     out_of_fold_file,
@@ -34,7 +34,7 @@ from harness.pipeline.network import (
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World, stage_size
 from harness.runs import Run
-from harness.training import loop, state
+from harness.training import loop, memory, state
 
 
 def first_batch(examples: stages.Examples, batch: int) -> Batch:
@@ -146,6 +146,8 @@ def fresh(
     """A net of random (or pretrained) weights and all that training changes, seeded by the fold alone."""
     loop.seed_everything(config.seed, fold)
     net = build_net(competition, config, hardware, fitted=fitted)
+    if config.model.checkpoint:
+        memory.forgetful(encoder_of(net))
     return state.TrainState.start(
         net,
         rate=config.train.rate,

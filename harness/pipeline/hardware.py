@@ -54,11 +54,9 @@ def choose_device(asked: str) -> str:
     return ("cuda" if available else "cpu") if asked == "auto" else asked
 
 
-def load_pretrained(net: nn.Module, hardware: Hardware, channels: int) -> None:
-    """Loads the run's encoder weights into the timm module inside `net`."""
+def load_pretrained(encoder: nn.Module, hardware: Hardware, channels: int) -> None:
+    """Loads the run's encoder weights into a timm module."""
     assert hardware.encoder_weights, "no pretrained weights in this run"
-    encoder = net.encoder
-    assert isinstance(encoder, nn.Module), "nets of pictures have an encoder"
     load_encoder(encoder, Path(hardware.encoder_weights), channels)
 
 

@@ -149,8 +149,15 @@ def build_net(
     else:
         net = PictureNet(model.encoder, outputs=outputs, side=_side(fitted.table), **common)
     if hardware.encoder_weights and pretrained:
-        load_pretrained(net, hardware, picture.channels)
+        load_pretrained(encoder_of(net), hardware, picture.channels)
     return net.to(hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def encoder_of(net: nn.Module) -> nn.Module:
+    """The timm module inside a net of pictures."""
+    encoder = net.encoder
+    assert isinstance(encoder, nn.Module), "nets of pictures have an encoder"
+    return encoder
 
 
 def _side(table: tables.TableFit | None) -> nn.Module | None:

@@ -1,4 +1,4 @@
-"""Which mixing, smoothing and loss a task can take, from what the settings ask for."""
+"""Which mixing, smoothing, loss and memory saving a task can take, from what the settings ask for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ def check(competition: Competition, config: TrainConfig) -> None:
     """Refuses what cannot be right before anything is trained.
 
     Raises:
-        ConfigError: mixing, smoothing or a loss asked for where it cannot be right.
+        ConfigError: mixing, smoothing, a loss or an encoder's stages asked for where they cannot be right.
     """
+    if competition.picture is None:
+        for key, asked in (
+            ("model.checkpoint", config.model.checkpoint),
+            ("stages.N.freeze or .rates", config.layered),
+        ):
+            if asked:
+                raise ConfigError(f"{key} without pictures", fix="leave it out: tables and texts have no encoder")
     mixing(competition, config, fold=0, stage=0, total=1)
     loss_of(competition, config, competition.task.loss)
 

@@ -16,8 +16,8 @@ from harness.data import loader
 from harness.data.folds import FoldPlan
 from harness.errors import RunError
 from harness.hashing import hash_value
+from harness.pipeline import fitting, regularising
 from harness.pipeline import hardware as machines
-from harness.pipeline import regularising
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted
@@ -60,7 +60,9 @@ def train_stage(
         job.competition, job.config, job.hardware, examples, fitted, stage=training.stage, report=report
     )
     mix = regularising.mixing(job.competition, job.config, fold=fold, stage=training.stage, total=total)
-    recipe = recipe if mix is None else replace(recipe, mix=mix)
+    recipe = replace(recipe, say=lambda text: job.world.say(f"fold {fold}: {text}"), mix=mix or loop.unmixed)
+    if training.step == 0:
+        training.parts = fitting.parts(job, training, recipe, batch=batch_of(job.config, training.stage))
     peak = paced(training, job.config)
     rate = schedule.planned(
         stage.schedule or settings.schedule,
@@ -76,7 +78,7 @@ def train_stage(
         recipe,
         every=settings.save_every,
         keep=functools.partial(training.save, path),
-        say=lambda text: job.world.say(f"fold {fold}: {text}"),
+        say=recipe.say,
     )
 
 

@@ -19,7 +19,9 @@ from torch import nn
 
 from harness import files
 from harness.batch import Batch
-from harness.errors import DivergedError
+from harness.errors import DivergedError, SpaceError
+from harness.training import backward
+from harness.training.memory import out_of_memory
 from harness.training.schedule import Schedule
 from harness.training.state import TrainState
 
@@ -30,6 +32,10 @@ Report = Callable[[int, float, float], None]
 def unmixed(batch: Batch, step: int) -> Batch:
     """The batch as it comes."""
     return batch
+
+
+def unsaid(text: str) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Recipe:
         report_every: steps between two readings of the loss; each costs one wait for the device.
         report: (step, mean loss since the last reading, learning rate).
         mix: (batch on the device, step) -> the batch that is trained on.
+        say: one line to the user.
     """
 
     loss: Loss
@@ -57,6 +64,7 @@ class Recipe:
     report_every: int
     report: Report
     mix: Callable[[Batch, int], Batch] = unmixed
+    say: Callable[[str], None] = unsaid
 
 
 def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) -> None:
@@ -64,6 +72,7 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
 
     Raises:
         DivergedError: the loss read at a report is not finite, or fp16 gradients overflow even when scaled down.
+        SpaceError: memory runs out, however small the micro-batches.
     """
     state.net.train()
     total, counted = torch.zeros((), device=recipe.device), 0
@@ -73,18 +82,14 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
             group["lr"] = now.learning_rate * batch.share * group["scale"] * state.pace
             group["betas"] = (now.momentum, group["betas"][1])
         moved = recipe.mix(batch.to(recipe.device), state.step)
-        with recipe.autocast:
-            logits = _forward(state, moved)
-        assert moved.target is not None, "training batches carry targets"
-        loss = recipe.loss(logits, moved.target) + getattr(state.net, "penalty", 0.0)
-        state.scaler.scale(loss).backward()
+        loss, state.carry = _gradients(state, moved, recipe)
         state.scaler.unscale_(state.optimizer)  # before clipping: the norm is of true gradients
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
         state.scaler.step(state.optimizer)
         state.scaler.update()
         state.optimizer.zero_grad(set_to_none=True)
         state.update_average(recipe.ema)
-        total, counted = total + loss.detach(), counted + 1  # summed on the device: no wait per step
+        total, counted = total + loss, counted + 1  # summed on the device: no wait per step
         state.step, state.age, state.cursor = state.step + 1, state.age + 1, state.cursor + len(batch.rows)
         if state.step % recipe.report_every == 0 or state.step == until_step:
             mean = total.item() / counted
@@ -101,12 +106,35 @@ def _check(mean: float, state: TrainState) -> None:
         raise DivergedError(f"fp16 gradients overflow at step {state.step}, scaled by less than 1", fix=fix)
 
 
-def _forward(state: TrainState, batch: Batch) -> torch.Tensor:
-    """The net's logits; a recurrent net takes the carry of the step before and leaves its own."""
-    if not getattr(state.net, "recurrent", False):
-        return state.net(batch.inputs)
-    logits, state.carry = state.net(batch.inputs, state.carry)
-    return logits
+def _gradients(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[torch.Tensor, backward.Carry]:
+    """(loss, carry) of the batch, its gradients in the net.
+
+    Where memory runs out, the same step is made again in twice as many micro-batches, and so are those that follow.
+    (Batch norms keep what they saw of the attempt that failed.)
+
+    Raises:
+        SpaceError: a single row does not fit.
+    """
+    assert batch.target is not None, "training batches carry targets"
+    randoms = backward.generators(batch.target.device)
+    while True:
+        try:
+            return backward.accumulate(state, batch, loss=recipe.loss, autocast=recipe.autocast)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        # only here, where the error and with it the activations are gone, is there memory to free
+        state.optimizer.zero_grad(set_to_none=True)
+        backward.restore(randoms, batch.target.device)
+        if recipe.device == "cuda":
+            torch.cuda.empty_cache()
+        rows = len(batch.rows)
+        if state.parts >= rows:
+            fix = "lower train.size or model.context, take a smaller net, or set model.checkpoint=true"
+            raise SpaceError("a step on a single row does not fit into memory", fix=fix)
+        state.parts = min(rows, 2 * state.parts)
+        size = -(-rows // state.parts)
+        recipe.say(f"out of memory at step {state.step}: the same step again, {size} of its {rows} rows at a time")
 
 
 def seed_everything(seed: int, fold: int) -> None:

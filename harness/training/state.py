@@ -49,6 +49,7 @@ class TrainState:
         cursor: rows of the stage's stream read.
         stage: index of the stage.
         pace: what every rate is multiplied by; lowered where training diverged.
+        parts: micro-batches a step is cut into; raised where memory ran out.
         carry: tensors a recurrent net passes on.
     """
 
@@ -61,6 +62,7 @@ class TrainState:
     cursor: int = 0
     stage: int = 0
     pace: float = 1.0
+    parts: int = 1
     carry: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -143,6 +145,7 @@ class TrainState:
             "cursor": self.cursor,
             "stage": self.stage,
             "pace": self.pace,
+            "parts": self.parts,
             "groups": [{k: v for k, v in group.items() if k != "params"} for group in optimizer["param_groups"]],
             "scaler": self.scaler.state_dict(),
             "random.python": random.getstate(),
@@ -163,7 +166,7 @@ class TrainState:
         self._restore_optimizer(tensors, facts["groups"])
         self.scaler.load_state_dict(facts["scaler"])
         self.step, self.age, self.cursor, self.stage = (facts[name] for name in ("step", "age", "cursor", "stage"))
-        self.pace = facts.get("pace", 1.0)  # a state of an older version has none
+        self.pace, self.parts = facts.get("pace", 1.0), facts.get("parts", 1)  # a state of an older version has none
         torch.set_rng_state(tensors["random.torch"].cpu())
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu())
