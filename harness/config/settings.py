@@ -33,6 +33,7 @@ class Stage:
         augment: strength of the augmentation; None means `train.augment`.
         batch: rows per optimizer step; None means `train.batch`.
         schedule: of the rate; None means `train.schedule`.
+        find: a range test finds the peak rate before the stage; those of `rates` keep their ratio.
     """
 
     name: str = "train"
@@ -43,6 +44,7 @@ class Stage:
     augment: float | None = None
     batch: int | None = None
     schedule: Schedule | None = None
+    find: bool = False
 
     def __post_init__(self) -> None:
         require(0 < self.epochs < inf, f"a stage of {self.epochs} epochs", "epochs must be above 0, and a number")
@@ -216,6 +218,7 @@ class TrainConfig:
         views: test-time views: "symmetries" also averages over those the adapter declares, which the answer does where
             out-of-fold rows gain by it; "none" looks at the plain picture alone.
         weights: "auto", "scratch" or a path to encoder weights.
+        begin: RUN or RUN:STAGE, whose folds' weights the folds begin with; "" begins with `weights`.
         seed: of folds, initial weights, order and augmentation.
     """
 
@@ -228,6 +231,7 @@ class TrainConfig:
     views: Literal["symmetries", "none"] = "symmetries"
     precision: Precision = "auto"
     weights: str = "auto"
+    begin: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:

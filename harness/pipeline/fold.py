@@ -18,8 +18,8 @@ from harness.data.windows import TextWindows
 from harness.errors import ConfigError
 from harness.models.layers import layer_of
 from harness.models.masks import STRIDE
+from harness.pipeline import beginnings, stages
 from harness.pipeline import hardware as machines
-from harness.pipeline import stages
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import CPU, Fitted, build_net, encoder_of, fit_fold
@@ -28,7 +28,6 @@ from harness.pipeline.network import (
     out_of_fold_file,
     predict_rows,
     variants,
-    weights_file,
     write_predictions,
 )
 from harness.pipeline.parts import Data
@@ -125,14 +124,14 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
         training.load(path)
         job.world.say(f"fold {fold} goes on at step {training.step} of stage {training.stage}")
     else:
-        stages.begin(job, training, data, plan, fold=fold)
+        beginnings.begin(job, training, data, plan, fold=fold)
     while (stage := training.stage) < len(job.config.stages):
         examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=stage, fitted=fitted)
         stages.train_stage(job, training, examples, fitted, fold=fold, path=path)
+        beginnings.write(job, training, fold=fold, stage=stage)
         training.next_stage()
         if training.stage < len(job.config.stages):
-            stages.keep(job, training, stages.ended(job, data, plan, fold=fold, stage=stage))
-    loop.write_weights(training.final_weights(), weights_file(job.run, fold))
+            beginnings.keep(job, training, beginnings.ended(job, data, plan, fold=fold, stage=stage))
     fitted.write(fitted_file(job.run, fold))
     rows = plan.validation(fold).tolist()
     for member in variants(job.competition, job.config):

@@ -1,31 +1,24 @@
-"""One stage of one fold: what it trains with, and the state it ends in, which a later run may begin from."""
+"""One stage of one fold: what it trains with, and how."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import harness
 from harness.batch import Batch
 from harness.competition import Competition
-from harness.config import TrainConfig, as_json
+from harness.config import TrainConfig
 from harness.data import loader
-from harness.data.folds import FoldPlan
-from harness.errors import RunError
-from harness.hashing import hash_value
 from harness.pipeline import fitting, regularising
-from harness.pipeline import hardware as machines
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted
-from harness.pipeline.parts import Data
-from harness.training import loop, precision, recovery, schedule, state
+from harness.training import groups, loop, precision, range_test, recovery, schedule, state
 
-# what a stage's weights do not depend on
-APART = ("stages", "views", "report", "space", "data", "weights")
+RATES = (1e-6, 10.0)  # of a range test
 
 
 class Examples(Protocol):
@@ -63,6 +56,9 @@ def train_stage(
     recipe = replace(recipe, say=lambda text: job.world.say(f"fold {fold}: {text}"), mix=mix or loop.unmixed)
     if training.step == 0:
         training.parts = fitting.parts(job, training, recipe, batch=batch_of(job.config, training.stage))
+    paced(training, job.config)
+    if stage.find and training.step == 0:
+        find_peak(job, training, recipe, fold=fold)
     peak = paced(training, job.config)
     rate = schedule.planned(
         stage.schedule or settings.schedule,
@@ -86,8 +82,17 @@ def paced(training: state.TrainState, config: TrainConfig) -> float:
     """Freezes and scales the layers as the state's stage says; returns the peak rate of its head."""
     stage = config.stages[training.stage]
     low, peak = stage.rates or (config.train.rate, config.train.rate)
-    training.paced(low / peak, frozen=stage.freeze)
-    return peak
+    groups.pace(training.optimizer, training.net, low / peak, frozen=stage.freeze)
+    return training.peak or peak
+
+
+def find_peak(job: Job, training: state.TrainState, recipe: loop.Recipe, *, fold: int) -> None:
+    """Leaves in the state the rate that a range test suggests from where it stands; none where the loss never fell."""
+    found = range_test.range_test(training, recipe, high=RATES[1], low=RATES[0])
+    training.peak, name = found.suggested(), job.config.stages[training.stage].name
+    job.run.log("range test", fold=fold, stage=name, peak=training.peak, **found.suggestions())
+    said = "the loss never fell: the rate stays as configured" if training.peak is None else f"rate {training.peak:.2g}"
+    job.world.say(f"fold {fold}: range test before stage {name}: {said}")
 
 
 def stage_recipe(
@@ -117,45 +122,3 @@ def stage_recipe(
         report_every=max(1, examples.steps(1, batch)),
         report=report,
     )
-
-
-def ended(job: Job, data: Data, plan: FoldPlan, *, fold: int, stage: int) -> Path:
-    """Where the state is kept that a fold has after a stage: the same for every run that trains the same up to there.
-
-    Named by all that decides its bits: data, folds, inputs and task, settings of this and the earlier stages, the
-    harness's own source, and the machine.
-    """
-    settings = {key: value for key, value in as_json(job.config).items() if key not in APART}
-    facts: list[Any] = [job.competition.name, settings, as_json(job.config)["stages"][: stage + 1], fold]
-    facts += [job.config.layered, repr(job.competition.inputs), repr(job.competition.task), _source()]
-    facts += [data.hash, plan.digest(data.rows.ids), job.config.data.unit, asdict(job.hardware), machines.machine()]
-    return job.world.cache / "stages" / f"{hash_value(facts)}.safetensors"
-
-
-@functools.cache
-def _source() -> str:
-    """Hash of the harness's source: what another version trained is not gone on with."""
-    root = Path(harness.__file__).parent
-    return hash_value([path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.py"))])
-
-
-def keep(job: Job, training: state.TrainState, path: Path) -> None:
-    """Keeps the state that a stage ended in, where the disk has room for twenty of them."""
-    snapshot = training.snapshot()
-    size = sum(tensor.numel() * tensor.element_size() for tensor in snapshot.tensors.values())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if job.world.free(path.parent) > 20 * size:
-        training.save(path, snapshot)
-
-
-def begin(job: Job, training: state.TrainState, data: Data, plan: FoldPlan, *, fold: int) -> None:
-    """Puts the state where the last stage ended that an earlier run has trained alike."""
-    for stage in reversed(range(len(job.config.stages) - 1)):
-        path = ended(job, data, plan, fold=fold, stage=stage)
-        if path.exists():
-            try:
-                training.load(path)
-            except RunError:
-                continue  # cut short by a full disk: trained again
-            job.world.say(f"fold {fold} begins after stage {job.config.stages[stage].name}, as an earlier run left it")
-            return

@@ -16,14 +16,12 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from timm.optim._param_groups import param_groups_weight_decay
 from torch import nn
 
 from harness import files
 from harness.errors import RunError
 from harness.training import precision as formats
-
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+from harness.training.groups import grouped
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class TrainState:
         stage: index of the stage.
         pace: what every rate is multiplied by; lowered where training diverged.
         parts: micro-batches a step is cut into; raised where memory ran out.
+        peak: learning rate that a range test found for the stage, or None.
         carry: tensors a recurrent net passes on.
     """
 
@@ -63,6 +62,7 @@ class TrainState:
     stage: int = 0
     pace: float = 1.0
     parts: int = 1
+    peak: float | None = None
     carry: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -76,40 +76,14 @@ class TrainState:
         precision: str,
         layers: Mapping[str, int] | None = None,
     ) -> TrainState:
-        """A fresh state: fused AdamW without decay on biases and norms (Loshchilov and Hutter, arXiv:1711.05101).
-
-        Args:
-            layers: parameter name -> layer number; each layer gets groups of its own, which `paced` scales.
-        """
-        layer = {id(parameter): layers[name] for name, parameter in net.named_parameters()} if layers else {}
-        groups = []
-        for group in param_groups_weight_decay(net, weight_decay):
-            parts: dict[int, list[nn.Parameter]] = {}
-            for parameter in group["params"]:
-                parts.setdefault(layer.get(id(parameter), 0), []).append(parameter)
-            facts = {"weight_decay": group["weight_decay"], "scale": 1.0}
-            groups += [{**facts, "params": parts[number], "layer": number} for number in sorted(parts)]
-        optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
+        """A fresh state: fused AdamW over the groups of `groups.grouped`."""
+        optimizer = torch.optim.AdamW(grouped(net, weight_decay, layers), lr=rate, fused=True)
         average = {name: tensor.detach().clone() for name, tensor in _floats(net)} if ema else {}
         return cls(net, optimizer, formats.scaler(precision), average)
 
-    def paced(self, lowest: float, *, frozen: bool) -> None:
-        """Sets how fast the layers learn: the head at the full rate, the first layer at `lowest` of it.
-
-        In between the rates grow by the same factor from layer to layer, as fastai's `slice(low, high)` spreads them
-        (Howard and Ruder 2018, arXiv:1801.06146, section 3.2). `frozen` holds all layers but the head, norms excepted:
-        they go on adapting to the new pictures, as fastai's `train_bn` has it.
-        """
-        head = max(group["layer"] for group in self.optimizer.param_groups)
-        norms = {id(p) for module in self.net.modules() if isinstance(module, NORMS) for p in module.parameters()}
-        for group in self.optimizer.param_groups:
-            group["scale"] = lowest ** ((head - group["layer"]) / head) if head else 1.0
-            for parameter in group["params"]:
-                parameter.requires_grad_(not frozen or group["layer"] == head or id(parameter) in norms)
-
     def next_stage(self) -> None:
         """Counters to zero, weights and optimizer kept."""
-        self.stage, self.step, self.cursor = self.stage + 1, 0, 0
+        self.stage, self.step, self.cursor, self.peak = self.stage + 1, 0, 0, None
 
     def update_average(self, decay: float) -> None:
         """Moves the average towards the weights; the decay is warmed up: min(decay, (1 + age) / (10 + age)).
@@ -121,6 +95,11 @@ class TrainState:
             current = [tensor.detach() for _, tensor in _floats(self.net)]
             # one kernel for all tensors instead of one each; exported nowhere else
             torch._foreach_lerp_(list(self.average.values()), current, weight)  # type: ignore[reportPrivateImportUsage]
+
+    def average_anew(self) -> None:
+        """Puts the average where the weights are: they were not trained here."""
+        for name, tensor in _floats(self.net) if self.average else []:
+            self.average[name].copy_(tensor)
 
     def final_weights(self) -> dict[str, torch.Tensor]:
         """What predicts: the average where one is kept, else the last step's weights."""
@@ -146,6 +125,7 @@ class TrainState:
             "stage": self.stage,
             "pace": self.pace,
             "parts": self.parts,
+            "peak": self.peak,
             "groups": [{k: v for k, v in group.items() if k != "params"} for group in optimizer["param_groups"]],
             "scaler": self.scaler.state_dict(),
             "random.python": random.getstate(),
@@ -166,7 +146,8 @@ class TrainState:
         self._restore_optimizer(tensors, facts["groups"])
         self.scaler.load_state_dict(facts["scaler"])
         self.step, self.age, self.cursor, self.stage = (facts[name] for name in ("step", "age", "cursor", "stage"))
-        self.pace, self.parts = facts.get("pace", 1.0), facts.get("parts", 1)  # a state of an older version has none
+        # a state of an older version has none of these
+        self.pace, self.parts, self.peak = facts.get("pace", 1.0), facts.get("parts", 1), facts.get("peak")
         torch.set_rng_state(tensors["random.torch"].cpu())
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu())

@@ -12,7 +12,7 @@ import torch
 from harness import pipeline, registry, runs
 from harness.models.layers import layer_of
 from harness.pipeline import World, nets
-from harness.training import loop, state
+from harness.training import groups, loop, state
 from tests.kit import request, sample_data, small
 
 NAME = "ultrasound-nerve-segmentation"
@@ -95,7 +95,7 @@ def test_rates_grow_by_the_same_factor_from_layer_to_layer(shared_cache: Path) -
     net = nets.build_net(competition, config, nets.CPU)
     layers = layer_of(net)
     training = state.TrainState.start(net, rate=1, weight_decay=0.1, ema=False, precision="fp32", layers=layers)
-    training.paced(0.01, frozen=False)
+    groups.pace(training.optimizer, net, 0.01, frozen=False)
     scales = {group["layer"]: group["scale"] for group in training.optimizer.param_groups}
     head = max(scales)
     assert (scales[0], scales[head]) == pytest.approx((0.01, 1.0))
@@ -106,9 +106,9 @@ def test_rates_grow_by_the_same_factor_from_layer_to_layer(shared_cache: Path) -
     assert sorted(grouped) == sorted(id(parameter) for parameter in net.parameters())
     plain = {group["weight_decay"] for group in training.optimizer.param_groups}
     assert plain == {0.0, 0.1}
-    training.paced(1.0, frozen=True)
+    groups.pace(training.optimizer, net, 1.0, frozen=True)
     assert {group["scale"] for group in training.optimizer.param_groups} == {1.0}
-    training.paced(1.0, frozen=False)
+    groups.pace(training.optimizer, net, 1.0, frozen=False)
     assert all(parameter.requires_grad for parameter in net.parameters())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.training import loop
+from harness.training import groups, loop
 from harness.training.range_test import Sweep, range_test, slide, steepest, valley
 from tests.tiny import RATE, bits, fresh, recipe
 
@@ -98,7 +98,7 @@ def test_groups_keep_their_ratio_of_rates() -> None:
         precision="fp32",
         layers={name: int(name.startswith("layers.4")) for name in names},
     )
-    layered.paced(0.1, frozen=False)
+    groups.pace(layered.optimizer, layered.net, 0.1, frozen=False)
     seen: list[tuple[float, float]] = []
     step = layered.optimizer.step
 
