@@ -72,6 +72,7 @@ def summary(result: dict[str, Any]) -> str:
         lines.append(f"{which}: {_number(result['test_score'])}")
     lines += [
         f"{result['device']}, {result['precision']}, weights {result['weights']}, {result['seconds']} s",
+        f"determinism: {repeats(result)}",
         f"submission: {result['submission']}",
         f"scores: {result['run']}/scores.json",
     ]
@@ -88,6 +89,12 @@ def rates(found: dict[str, Any], picture: object) -> str:
     else:
         lines.append(f"the loss never fell: nothing is suggested; look at the picture: {picture}")
     return "\n".join(lines)
+
+
+def repeats(result: dict[str, Any]) -> str:
+    """The level of determinism, with the operations that break it."""
+    kept = result["determinism"]
+    return kept["level"] + (f" but for {', '.join(kept['broken_by'])}" if kept["broken_by"] else "")
 
 
 def ladder(result: dict[str, Any]) -> list[str]:

@@ -51,6 +51,6 @@ def configure(
     name = preset or ("quick" if sample else "standard")
     config = override(competition.presets.get(name, PRESETS[name])(competition.defaults), settings)
     data = {key: flags[key] for key in ("folds", "holdout", "split") if flags.get(key) is not None}
-    direct = {key: flags[key] for key in ("precision", "weights", "seed") if flags.get(key) is not None}
+    direct = {key: flags[key] for key in ("precision", "determinism", "weights", "seed") if flags.get(key) is not None}
     config = replace(config, data=replace(config.data, **data), **direct)
     return config if epochs is None else with_epochs(config, epochs)

@@ -40,6 +40,11 @@ def options(*names: str) -> Callable[[Command], Command]:
         "precision": click.option(
             "--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), help="Number format [auto]."
         ),
+        "determinism": click.option(
+            "--determinism",
+            type=click.Choice(["fast", "repeatable", "bitwise"]),
+            help="How exactly the run repeats on the same machine [repeatable].",
+        ),
         "weights": click.option("--weights", metavar="auto|scratch|PATH", help="Pretrained encoder weights [auto]."),
         "device": click.option(
             "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True

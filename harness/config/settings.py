@@ -218,6 +218,7 @@ class TrainConfig:
         views: test-time views: "symmetries" also averages over those the adapter declares, which the answer does where
             out-of-fold rows gain by it; "none" looks at the plain picture alone.
         weights: "auto", "scratch" or a path to encoder weights.
+        determinism: "fast", "repeatable" (operations that are not are noted) or "bitwise" (they end the run).
         begin: RUN or RUN:STAGE, whose folds' weights the folds begin with; "" begins with `weights`.
         seed: of folds, initial weights, order and augmentation.
     """
@@ -230,6 +231,7 @@ class TrainConfig:
     stages: tuple[Stage, ...] = (Stage(),)
     views: Literal["symmetries", "none"] = "symmetries"
     precision: Precision = "auto"
+    determinism: Literal["fast", "repeatable", "bitwise"] = "repeatable"
     weights: str = "auto"
     begin: str = ""
     seed: int = 0

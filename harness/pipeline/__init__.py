@@ -23,6 +23,7 @@ from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import plan_folds, write_folds
 from harness.pipeline.prediction import predict
 from harness.pipeline.preparation import World, prepare, prepare_test
+from harness.training import determinism
 
 SCHEMA = 1
 
@@ -108,7 +109,7 @@ def _proceed(
 
     folds_hash = plan.digest(data.rows.ids)
     inputs = [members.training_inputs(config), data_hash, folds_hash]
-    before = members.predict_folds(job, wanted, inputs=inputs, data=data, plan=plan)
+    before, broken = members.predict_folds(job, wanted, inputs=inputs, data=data, plan=plan)
 
     found = score.out_of_fold(job, wanted, data=data, plan=plan)
     for sentence in found.told:
@@ -125,7 +126,9 @@ def _proceed(
         answer.write_own_submission(job, data=data)
         run.finish("predict", predicted)
     elif (record := run.done("predict", predicted, submission)) is None:
-        on_test = answer.write_submission(job, test=test, how=how)
+        with determinism.level(config.determinism) as breaking:
+            on_test = answer.write_submission(job, test=test, how=how)
+        broken |= breaking
         test_score = held_out if on_test is None else on_test
         run.finish("predict", predicted, test_score=on_test)
     elif record.get("test_score") is not None:
@@ -150,6 +153,7 @@ def _proceed(
         "decoded_images": decoded,
         "device": hardware.device_name(machine.device),
         "precision": machine.precision,
+        "determinism": {"level": config.determinism, "broken_by": sorted(broken)},
         "weights": machine.encoder_weights or "scratch",
     }
     files.write_json(run.path / "scores.json", result)

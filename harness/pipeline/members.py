@@ -12,26 +12,34 @@ from harness.data.folds import FoldPlan
 from harness.pipeline import fold, network, rungs
 from harness.pipeline.job import Job
 from harness.pipeline.parts import Data
+from harness.training import determinism
 
 
-def predict_folds(job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data, plan: FoldPlan) -> float:
-    """Trains and fits what no finished phase of the run holds; returns the seconds of those that did.
+def predict_folds(
+    job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data, plan: FoldPlan
+) -> tuple[float, set[str]]:
+    """Trains and fits what no finished phase of the run holds.
+
+    Returns (the seconds of the phases that were finished before, the operations that break the level of determinism).
 
     Args:
         inputs: what the phases depend on, besides the fold.
     """
-    before = 0.0
+    before, broken = 0.0, set[str]()
     for number in wanted:
         for phase, work in ((f"fold{number}", _train_network), (f"cheap{number}", _fit_cheap)):
             record = job.run.done(phase, [*inputs, number], *_outputs(job, phase, number, data))
             if record is None:
                 began = time.time()
-                work(job, number, data, plan)
-                job.run.finish(phase, [*inputs, number], seconds=time.time() - began)
+                with determinism.level(job.config.determinism) as breaking:
+                    work(job, number, data, plan)
+                facts = {"seconds": time.time() - began, "broken_by": sorted(breaking)}
+                record = job.run.finish(phase, [*inputs, number], **facts)
             else:
                 before += record["seconds"]
+            broken |= set(record.get("broken_by", []))
         fold.forget_state(job.run, number)
-    return before
+    return before, broken
 
 
 def training_inputs(config: TrainConfig) -> dict[str, Any]:
