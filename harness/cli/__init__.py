@@ -84,7 +84,7 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @options("preset", "set")
 @click.option("--holdout", type=float, help="Share of the groups kept out of everything and scored once.")
 @click.option("--split", type=click.Choice(["folds", "published"]), help="One published fold instead of folds.")
-@options("precision", "determinism", "weights", "device", "seed")
+@options("precision", "determinism", "weights", "device", "processes", "seed")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder itself [submissions/NAME/<time>-<id>].")
 @options("cache", "json")
 def run(name: str, device: str, only_folds: str | None, out: Path | None, as_json: bool, **given: Any) -> None:

@@ -49,6 +49,11 @@ def options(*names: str) -> Callable[[Command], Command]:
         "device": click.option(
             "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
         ),
+        "processes": click.option(
+            "--processes",
+            type=click.IntRange(min=1),
+            help="Folds trained at once [one for each GPU; one on a CPU, whose cores they share].",
+        ),
         "folds": click.option("--folds", type=int, help="Number of folds; fails when there are fewer groups."),
         "seed": click.option("--seed", type=int, help="Of folds, weights, order and augmentation [0]."),
         "json": click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
@@ -109,4 +114,5 @@ def request_of(given: dict[str, Any], *, device: str, only_folds: str | None = N
         sample_rows=given["sample_rows"],
         only_folds=numbers_of(only_folds),
         device=device,
+        processes=given.get("processes") or 0,
     )

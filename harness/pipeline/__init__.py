@@ -17,7 +17,7 @@ from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError, HarnessError, RunError
 from harness.hashing import hash_value
-from harness.pipeline import answer, fold, hardware, members, nets, regularising, score
+from harness.pipeline import answer, fold, hardware, members, nets, processes, regularising, score
 from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import plan_folds, write_folds
@@ -44,7 +44,7 @@ def run(
         "config": as_json(config),
     }
     try:
-        with folder.alone():
+        with folder.alone(), processes.shared_threads(request):
             files.write_json(folder.path / "config.json", settings)  # from here on the run can be resumed
             world.say(f"run {folder.path}")
             return _proceed(competition, folder, settings, request, world)
@@ -68,8 +68,8 @@ def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: W
     finished = folder.scores()
     if finished is not None:
         return finished
-    with folder.alone():
-        settings = folder.settings()
+    settings = folder.settings()
+    with folder.alone(), processes.shared_threads(from_json(settings["request"], Request)):
         where = elsewhere(from_json(settings["request"], Request), data, sample)
         return _proceed(registry.load(settings["competition"]), folder, settings, where, world)
 
@@ -109,7 +109,15 @@ def _proceed(
 
     folds_hash = plan.digest(data.rows.ids)
     inputs = [members.training_inputs(config), data_hash, folds_hash]
-    before, broken = members.predict_folds(job, wanted, inputs=inputs, data=data, plan=plan)
+    before = sum(record["seconds"] for record in members.records(job, wanted, inputs=inputs, data=data))
+    left = members.missing(job, wanted, inputs=inputs, data=data)
+    at_once = min(len(left), processes.number(request, machine.device))
+    if at_once > 1:
+        processes.train(job, left, where=where, inputs=inputs, at_once=at_once)
+    for number in wanted:
+        members.predict_fold(job, number, inputs=inputs, data=data, plan=plan)
+    finished = members.records(job, wanted, inputs=inputs, data=data)
+    broken = {name for record in finished for name in record["broken_by"]}
 
     found = score.out_of_fold(job, wanted, data=data, plan=plan)
     for sentence in found.told:

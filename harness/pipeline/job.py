@@ -22,6 +22,7 @@ class Request:
         sample_rows: how many training rows of it, about.
         only_folds: folds to train; empty means all.
         device: "auto", "cpu" or "cuda".
+        processes: folds trained at once; 0 means one for each GPU, and one on a CPU.
     """
 
     data: str | None = None
@@ -29,6 +30,7 @@ class Request:
     sample_rows: int = 60
     only_folds: tuple[int, ...] = ()
     device: str = "auto"
+    processes: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,32 +14,38 @@ from harness.pipeline.job import Job
 from harness.pipeline.parts import Data
 from harness.training import determinism
 
+PHASES = ("fold", "cheap")
 
-def predict_folds(
-    job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data, plan: FoldPlan
-) -> tuple[float, set[str]]:
-    """Trains and fits what no finished phase of the run holds.
 
-    Returns (the seconds of the phases that were finished before, the operations that break the level of determinism).
+def missing(job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data) -> list[int]:
+    """The folds of which a phase is not finished."""
+    return [number for number in wanted if None in (_record(job, kind, number, inputs, data) for kind in PHASES)]
+
+
+def predict_fold(job: Job, number: int, *, inputs: list[Any], data: Data, plan: FoldPlan) -> None:
+    """Trains and fits what no finished phase of a fold holds.
 
     Args:
         inputs: what the phases depend on, besides the fold.
     """
-    before, broken = 0.0, set[str]()
-    for number in wanted:
-        for phase, work in ((f"fold{number}", _train_network), (f"cheap{number}", _fit_cheap)):
-            record = job.run.done(phase, [*inputs, number], *_outputs(job, phase, number, data))
-            if record is None:
-                began = time.time()
-                with determinism.level(job.config.determinism) as breaking:
-                    work(job, number, data, plan)
-                facts = {"seconds": time.time() - began, "broken_by": sorted(breaking)}
-                record = job.run.finish(phase, [*inputs, number], **facts)
-            else:
-                before += record["seconds"]
-            broken |= set(record.get("broken_by", []))
-        fold.forget_state(job.run, number)
-    return before, broken
+    for kind, work in (("fold", _train_network), ("cheap", _fit_cheap)):
+        if _record(job, kind, number, inputs, data) is None:
+            began = time.time()
+            with determinism.level(job.config.determinism) as broken:
+                work(job, number, data, plan)
+            facts = {"seconds": time.time() - began, "broken_by": sorted(broken)}
+            job.run.finish(f"{kind}{number}", [*inputs, number], **facts)
+    fold.forget_state(job.run, number)
+
+
+def records(job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data) -> list[dict[str, Any]]:
+    """What the finished phases of some folds recorded: their seconds, the operations that broke the determinism."""
+    found = [_record(job, kind, number, inputs, data) for number in wanted for kind in PHASES]
+    return [record for record in found if record is not None]
+
+
+def _record(job: Job, kind: str, number: int, inputs: list[Any], data: Data) -> dict[str, Any] | None:
+    return job.run.done(f"{kind}{number}", [*inputs, number], *_outputs(job, kind, number, data))
 
 
 def training_inputs(config: TrainConfig) -> dict[str, Any]:
@@ -58,8 +64,8 @@ def _fit_cheap(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
     network.write_predictions(job, predicted, path, data, rows)
 
 
-def _outputs(job: Job, phase: str, number: int, data: Data) -> tuple[Path, ...]:
-    if phase.startswith("cheap"):
+def _outputs(job: Job, kind: str, number: int, data: Data) -> tuple[Path, ...]:
+    if kind == "cheap":
         return (network.out_of_fold_file(job.run, number, rungs.cheap_name(data)),)
     predicted = (
         network.out_of_fold_file(job.run, number, name) for name in network.variants(job.competition, job.config)

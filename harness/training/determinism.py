@@ -20,6 +20,7 @@ import torch
 from harness.errors import ConfigError
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+FILLING: Any = torch.utils.deterministic  # a module with properties, which types do not know
 SAID = re.compile(r"(?P<operation>[\w:.<>, ]+?) does not have a deterministic implementation|(?P<cublas>CuBLAS)")
 
 
@@ -52,7 +53,7 @@ def _set(name: str) -> None:
         # read when cuBLAS makes its first handle
         os.environ.setdefault(WORKSPACE, ":4096:8")
     torch.use_deterministic_algorithms(name != "fast", warn_only=name == "repeatable")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs a pass over every tensor
+    FILLING.fill_uninitialized_memory = False  # it finds bugs, and costs a pass over every tensor
     torch.backends.cudnn.benchmark = name == "fast"
     torch.backends.cudnn.deterministic = name != "fast"
 
@@ -80,7 +81,7 @@ def _switches() -> tuple[Any, ...]:
     return (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        FILLING.fill_uninitialized_memory,
         torch.backends.cudnn.benchmark,
         torch.backends.cudnn.deterministic,
     )
@@ -89,4 +90,4 @@ def _switches() -> tuple[Any, ...]:
 def _restore(switches: tuple[Any, ...]) -> None:
     enabled, warn, fill, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = switches
     torch.use_deterministic_algorithms(enabled, warn_only=warn)
-    torch.utils.deterministic.fill_uninitialized_memory = fill
+    FILLING.fill_uninitialized_memory = fill

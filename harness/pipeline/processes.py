@@ -1,0 +1,162 @@
+"""Folds trained at once, each process on a GPU of its own, or on its share of a CPU's cores.
+
+A fold is a pure function of (configuration, data, fold): what a process writes into the run folder is what the run
+itself would have written there with as many threads.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import registry, runs
+from harness.config import from_json
+from harness.errors import HarnessError, RunError
+from harness.pipeline import hardware, members
+from harness.pipeline.job import Job, Request, request_root
+from harness.pipeline.planning import plan_folds
+from harness.pipeline.preparation import World, prepare
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a process must know; all else it reads from the run folder.
+
+    Attributes:
+        run: its folder.
+        where: the request, with the data as it lies now.
+        cache: root of the cache.
+        inputs: what the phases depend on, besides the fold.
+        threads: of each process; None leaves them.
+    """
+
+    run: Path
+    where: Request
+    cache: Path
+    inputs: list[Any]
+    threads: int | None
+
+
+def number(request: Request, device: str) -> int:
+    """How many folds are trained at once: as asked for, else one for each GPU, and one on a CPU."""
+    return request.processes or (torch.cuda.device_count() if device == "cuda" else 1)
+
+
+@contextmanager
+def shared_threads(request: Request) -> Iterator[None]:
+    """On a CPU, everything is computed with a process's share of the threads: they decide the rounding."""
+    before = torch.get_num_threads()
+    if hardware.choose_device(request.device) == "cpu":
+        torch.set_num_threads(max(1, before // number(request, "cpu")))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def train(job: Job, folds: Sequence[int], *, where: Request, inputs: list[Any], at_once: int) -> None:
+    """Trains folds in `at_once` processes, until all their phases are finished.
+
+    Raises:
+        HarnessError: what a process met, or that one ended by itself (killed for memory, say).
+        RuntimeError: a bug in a process, with its traceback.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would share CUDA and thread pools
+    waiting, events = context.Queue(), context.Queue()
+    for item in [*folds, *[None] * at_once]:
+        waiting.put(item)
+    threads = torch.get_num_threads() if job.hardware.device == "cpu" else None
+    work = Work(job.run.path.absolute(), where, job.world.cache, inputs, threads)
+    cards = _cards() if job.hardware.device == "cuda" else [None]
+    workers = [
+        context.Process(target=_work, args=(work, cards[index % len(cards)], waiting, events), daemon=True)
+        for index in range(at_once)
+    ]
+    job.world.say(f"{len(folds)} folds in {at_once} processes")
+    try:
+        for worker in workers:
+            worker.start()
+        _listen(job, workers, events)
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.terminate()
+            if worker.pid is not None:
+                worker.join()
+
+
+def _listen(job: Job, workers: Sequence[Any], events: Any) -> None:
+    """Passes on what the processes say, until the last is done."""
+    done = 0
+    while done < len(workers):
+        try:
+            kind, *facts = events.get(timeout=1)
+        except queue.Empty:
+            gone = [worker.exitcode for worker in workers if worker.exitcode not in (None, 0)]
+            if gone and events.empty():
+                fix = f"harness resume {job.run.path}, with fewer --processes where memory is short"
+                raise RunError(f"a process that trained a fold ended with {gone[0]}", fix=fix) from None
+            continue
+        if kind == "say":
+            job.world.say(facts[0])
+        elif kind == "progress":
+            job.world.progress(*facts)
+        elif kind == "error":
+            raise facts[0]
+        elif kind == "bug":
+            raise RuntimeError(f"in a process that trained a fold:\n{facts[0]}")
+        else:
+            done += 1
+
+
+def _cards() -> list[str]:
+    """The GPUs this process sees, as their own variable names them."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return seen.split(",") if seen else [str(index) for index in range(torch.cuda.device_count())]
+
+
+def _work(work: Work, card: str | None, waiting: Any, events: Any) -> None:
+    """A process: takes one fold after the other until none is left."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its processes
+    if card is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = card  # before CUDA is first asked for
+    if work.threads:
+        torch.set_num_threads(work.threads)
+    parent = multiprocessing.parent_process()
+
+    def tell(*event: Any) -> None:
+        if parent is not None and not parent.is_alive():
+            raise SystemExit("the run that started this process is gone")
+        events.put(event)
+
+    try:
+        job, data, plan = _opened(work)
+        world = World(work.cache, say=lambda text: tell("say", text), progress=lambda *facts: tell("progress", *facts))
+        job = Job(job.competition, job.config, job.run, job.hardware, world)
+        while (fold := waiting.get()) is not None:
+            members.predict_fold(job, fold, inputs=work.inputs, data=data, plan=plan)
+        tell("done")
+    except HarnessError as error:
+        tell("error", error)
+    except Exception:
+        tell("bug", traceback.format_exc())
+
+
+def _opened(work: Work) -> tuple[Job, Any, Any]:
+    """The run, its data (from the cache) and its folds, read without a word."""
+    run, world = runs.Run(work.run), World(work.cache)
+    settings = run.settings()
+    competition, config = registry.load(settings["competition"]), from_json(settings["config"])
+    machine = from_json(settings["hardware"], hardware.Hardware)
+    data = prepare(competition, config, request_root(competition, work.where, world), world)
+    return Job(data.competition, config, run, machine, world), data, plan_folds(data.competition, config, data)
