@@ -10,6 +10,7 @@ the rounds of plain seconds by ours.
 
 from __future__ import annotations
 
+import functools
 import statistics
 import sys
 import time
@@ -23,7 +24,7 @@ from harness.batch import Batch
 from harness.models.images import PictureNet
 from harness.models.masks import IMAGENET
 from harness.tasks import SingleLabel
-from harness.training import loop, precision, schedule, state
+from harness.training import loop, precision, probing, schedule, state
 
 SIDE, ROWS, LABELS, STEPS = 128, 16, 10, 3
 ENCODERS = ("resnet18", "resnet34", "efficientnet_b0", "convnext_atto")
@@ -73,7 +74,9 @@ def ours(encoder: str, data: Batch) -> tuple[Callable[[], None], str]:
             logits = net(data.inputs)
         task.loss(logits, truth).backward()
 
-    kind = precision.probe(once, net)
+    single, half = functools.partial(once, "fp32"), functools.partial(once, "bf16")
+    kind = "bf16" if probing.compare(single, half, watched=net, clock=time.perf_counter).faster else "fp32"
+    net.zero_grad(set_to_none=True)
     training = state.TrainState.start(net, rate=1e-4, weight_decay=0.01, ema=True, precision=kind)
 
     def batches(cursor: int, count: int) -> Iterator[Batch]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from harness.competition import Normalise
 from harness.errors import ConfigError
+from harness.models.layouts import Memory, laid_out
 from harness.models.masks import normalised
 
 FUSED = 128  # channels of the hidden layer that joins picture and table
@@ -48,6 +49,7 @@ class PictureNet(nn.Module):
         super().__init__()
         self.input_name, self.encoder_name = input_name, encoder
         self.normalise: Normalise = normalise
+        self.memory: Memory = "channels_last"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # timm's deprecations are not the user's
@@ -67,8 +69,8 @@ class PictureNet(nn.Module):
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits [B, outputs] of the batch's inputs."""
-        pictures = normalised(inputs[self.input_name], self.normalise).contiguous(memory_format=torch.channels_last)
-        features = self.encoder(pictures)
+        pictures = normalised(inputs[self.input_name], self.normalise)
+        features = self.encoder(laid_out(pictures, self.memory))
         if self.side is not None:
             features = self.joined(torch.cat([features, self.side(inputs)], dim=1))
         return self.head(self.dropout(features))

@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.competition import Normalise
 from harness.errors import ConfigError
+from harness.models.layouts import Memory, laid_out
 
 STRIDE = 32
 # mean and standard deviation of ImageNet's training pictures in RGB (torchvision.models documentation)
@@ -52,6 +53,7 @@ class MaskNet(nn.Module):
         assert 1 <= channels <= 4, f"{channels} channels: masks models take 1 to 4"
         self.input_name, self.encoder_name = input_name, encoder
         self.normalise: Normalise = normalise
+        self.memory: Memory = "channels_last"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # timm's deprecations and its notes on unused stages are not the user's
@@ -79,8 +81,7 @@ class MaskNet(nn.Module):
         height, width = pictures.shape[-2:]
         below, right = -height % STRIDE, -width % STRIDE
         padded = functional.pad(pictures, (0, right, 0, below), mode="replicate") if below or right else pictures
-        padded = padded.contiguous(memory_format=torch.channels_last)
-        features = self.net.encoder(padded)
+        features = self.net.encoder(laid_out(padded, self.memory))
         decoded = self.net.decoder(features)
         logits = self.net.segmentation_head(self.dropout(decoded))
         return logits[:, :, :height, :width]

@@ -6,6 +6,7 @@ repeated. `run` starts a folder, `resume` goes on with one: both end in `_procee
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError, HarnessError, RunError
 from harness.hashing import hash_value
-from harness.pipeline import answer, fold, hardware, members, nets, processes, regularising, score
+from harness.pipeline import answer, fold, hardware, members, nets, probes, processes, regularising, score
 from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import plan_folds, write_folds
@@ -93,7 +94,8 @@ def _proceed(
     wanted = _wanted_folds(plan, request)
     for sentence in plan.told:
         world.say(sentence)
-    machine = fold.probed(competition, config, machine, data=data, plan=plan, world=world)
+    ahead = functools.partial(fold.work, competition, config, data=data, plan=plan, folds=len(wanted))
+    machine = fold.probed(competition, config, machine, data=data, plan=plan, ahead=ahead, world=world)
     decoded = _decoded(data, test, settings)
     # what the run began on stays in its record, also where this machine must go on with something else
     settings = {
@@ -205,10 +207,13 @@ def _machine(
             nets.build_net(competition, config, replace(settled, device="cpu"))
         return settled
     machine = hardware.here(from_json(settings["hardware"], hardware.Hardware), world)
+    usable = probes.still_compiled(machine, world)
     different = hardware.differences(run.environment() or {}, hardware.environment(machine.device))
+    if usable != machine:
+        different.append("its nets were compiled")
     if different:
         world.say(f"not bit-identical to an uninterrupted run, because {'; '.join(different)}")
-    return machine
+    return usable
 
 
 def _write_start(run: runs.Run, settings: dict[str, Any], data: Data, plan: FoldPlan) -> None:

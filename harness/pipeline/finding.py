@@ -12,6 +12,7 @@ from harness.pipeline.job import Request, request_root
 from harness.pipeline.nets import fit_fold
 from harness.pipeline.planning import plan_folds
 from harness.pipeline.preparation import World, prepare
+from harness.pipeline.probes import Work
 from harness.training.range_test import Sweep, range_test
 
 
@@ -42,7 +43,8 @@ def find_rate(
     machine = hardware.settle(competition, config, device=request.device, offline=request.sample, world=world)
     data = prepare(competition, config, request_root(competition, request, world), world)
     plan = plan_folds(data.competition, config, data)
-    machine = fold.probed(data.competition, config, machine, data=data, plan=plan, world=world)
+    ahead = Work(span.steps, 1)
+    machine = fold.probed(data.competition, config, machine, data=data, plan=plan, ahead=lambda: ahead, world=world)
     fitted = fit_fold(data.competition, config, data=data, plan=plan, fold=0)
     training = fold.fresh(data.competition, config, machine, fitted, fold=0)
     training.stage = stage

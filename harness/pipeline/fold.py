@@ -6,6 +6,7 @@ A pure function of (configuration, data, fold): trained alone, in any order, in 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.batch import Batch
@@ -18,11 +19,10 @@ from harness.data.windows import TextWindows
 from harness.errors import ConfigError
 from harness.models.layers import layer_of
 from harness.models.masks import STRIDE
-from harness.pipeline import beginnings, stages
-from harness.pipeline import hardware as machines
+from harness.pipeline import beginnings, probes, stages
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
-from harness.pipeline.nets import CPU, Fitted, build_net, encoder_of, fit_fold
+from harness.pipeline.nets import Fitted, build_net, encoder_of, fit_fold
 from harness.pipeline.network import (
     fitted_file,
     out_of_fold_file,
@@ -33,7 +33,7 @@ from harness.pipeline.network import (
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World, stage_size
 from harness.runs import Run
-from harness.training import loop, memory, state
+from harness.training import compiling, loop, memory, state
 
 
 def first_batch(examples: stages.Examples, batch: int) -> Batch:
@@ -91,6 +91,16 @@ def stream(
     )
 
 
+def work(competition: Competition, config: TrainConfig, *, data: Data, plan: FoldPlan, folds: int) -> probes.Work:
+    """What `folds` folds are to train, counted on the first."""
+    steps = 0
+    fitted = fit_fold(competition, config, data=data, plan=plan, fold=0)
+    for number, stage in enumerate(config.stages):
+        examples = stream(competition, config, data=data, plan=plan, fold=0, stage=number, fitted=fitted)
+        steps += examples.steps(stage.epochs, stages.batch_of(config, number))
+    return probes.Work(steps * folds, len(config.stages) * folds)
+
+
 def probed(
     competition: Competition,
     config: TrainConfig,
@@ -98,19 +108,27 @@ def probed(
     *,
     data: Data,
     plan: FoldPlan,
+    ahead: Callable[[], probes.Work],
     world: World,
 ) -> Hardware:
-    """The same with a precision: "auto" becomes what real steps of the first stage found faster on this CPU."""
+    """The same with all that "auto" leaves to real steps of the first stage on this machine.
+
+    Args:
+        ahead: what is to be trained with it; called only where the precision is "auto".
+    """
     if machine.precision != "auto":
         return machine
     fitted = fit_fold(competition, config, data=data, plan=plan, fold=0)
     examples = stream(competition, config, data=data, plan=plan, fold=0, stage=0, fitted=fitted)
-    return machines.probed(
+    return probes.probed(
         competition,
         config,
         machine,
         first_batch=functools.partial(first_batch, examples, stages.batch_of(config, 0)),
-        build=functools.partial(build_net, competition, config, CPU, fitted=fitted),
+        build=lambda memory: build_net(
+            competition, config, Hardware(machine.device, "fp32", None, memory), fitted=fitted, pretrained=False
+        ),
+        work=ahead(),
         world=world,
     )
 
@@ -127,6 +145,8 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
         beginnings.begin(job, training, data, plan, fold=fold)
     while (stage := training.stage) < len(job.config.stages):
         examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=stage, fitted=fitted)
+        if job.hardware.compiled:
+            compiling.start(training.net)
         stages.train_stage(job, training, examples, fitted, fold=fold, path=path)
         beginnings.write(job, training, fold=fold, stage=stage)
         training.next_stage()

@@ -1,8 +1,7 @@
-"""What a run trains on: device, precision and pretrained weights, resolved once and kept in config.json."""
+"""What a run trains on: device, number format, layout, pretrained weights; resolved once and kept in config.json."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -14,15 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness import __version__, files
-from harness.batch import Batch
+from harness import __version__
 from harness.competition import Competition
-from harness.config import TrainConfig, as_json
+from harness.config import TrainConfig
 from harness.errors import ConfigError
-from harness.hashing import hash_value
+from harness.models.layouts import Memory
 from harness.models.weights import find, load_encoder
-from harness.pipeline.preparation import World, stage_size
-from harness.training import loop, precision
+from harness.pipeline.preparation import World
+from harness.training import precision
 
 PACKAGES = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "albumentations", "numpy", "pillow")
 
@@ -33,13 +31,17 @@ class Hardware:
 
     Attributes:
         device: "cpu" or "cuda".
-        precision: "fp32", "bf16" or "fp16".
+        precision: "fp32", "bf16" or "fp16"; "auto" until steps were probed.
         encoder_weights: file of pretrained encoder weights, or None.
+        memory: layout of pictures and the weights that read them.
+        compiled: whether nets are compiled to train; to predict they never are.
     """
 
     device: str
     precision: str
     encoder_weights: str | None
+    memory: Memory = "channels_last"
+    compiled: bool = False
 
 
 def choose_device(asked: str) -> str:
@@ -61,7 +63,7 @@ def load_pretrained(encoder: nn.Module, hardware: Hardware, channels: int) -> No
 
 
 def settle(competition: Competition, config: TrainConfig, *, device: str, offline: bool, world: World) -> Hardware:
-    """The device and the weights of a run, and its precision unless a probe must tell ("auto" on a CPU).
+    """The device and the weights of a run, and its precision unless that is "auto": what a probe of steps will tell.
 
     Raises:
         ConfigError: what was asked for is not to be had.
@@ -74,27 +76,7 @@ def settle(competition: Competition, config: TrainConfig, *, device: str, offlin
         file = None if weights.path is None else str(weights.path.absolute())
     if config.precision != "auto":
         precision.check(device, config.precision)
-    kind = "fp16" if config.precision == "auto" and device == "cuda" else config.precision
-    return Hardware(device, kind, file)
-
-
-def probed(
-    competition: Competition,
-    config: TrainConfig,
-    hardware: Hardware,
-    *,
-    first_batch: Callable[[], Batch],
-    build: Callable[[], nn.Module],
-    world: World,
-) -> Hardware:
-    """The same with a precision: "auto" becomes what real steps on this CPU found faster.
-
-    The answer for a (model, size, machine) is kept in the cache; `first_batch` and `build` (which gives a net on the
-    CPU) are called only when there is none.
-    """
-    if hardware.precision != "auto":
-        return hardware
-    return replace(hardware, precision=_probed(competition, config, first_batch, build, world))
+    return Hardware(device, config.precision, file)
 
 
 def here(recorded: Hardware, world: World) -> Hardware:
@@ -102,7 +84,7 @@ def here(recorded: Hardware, world: World) -> Hardware:
     if recorded.device == "cpu" or torch.cuda.is_available():
         return recorded
     world.say(f"the run used {recorded.device} in {recorded.precision}; this machine goes on with the CPU in fp32")
-    return replace(recorded, device="cpu", precision="fp32")
+    return replace(recorded, device="cpu", precision="fp32", compiled=False)
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -112,36 +94,6 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for name in ("processor", "threads", "device", "packages")
         if then.get(name) != now.get(name)
     ]
-
-
-def _probed(
-    competition: Competition,
-    config: TrainConfig,
-    first_batch: Callable[[], Batch],
-    build: Callable[[], nn.Module],
-    world: World,
-) -> str:
-    """What real steps on this CPU found faster; the answer for a (model, size, machine) is kept in the cache."""
-    size = stage_size(competition, config, 0)
-    key = [competition.task.kind, as_json(config.model), size, config.train.batch, machine()]
-    known = world.cache / "probes" / f"{hash_value(key)}.json"
-    if known.exists():
-        return json.loads(known.read_text())["precision"]
-    loop.seed_everything(config.seed, 0)
-    net = build()
-    batch = first_batch()
-    assert batch.target is not None, "a probe needs a training batch"
-    target = batch.target
-
-    def step(kind: str) -> None:
-        with precision.autocast("cpu", kind):
-            logits = net(batch.inputs, {})[0] if getattr(net, "recurrent", False) else net(batch.inputs)
-        competition.task.loss(logits, target).backward()
-
-    choice = precision.probe(step, net)
-    files.write_json(known, {"precision": choice})
-    world.say(f"precision {choice}: the faster on this CPU")
-    return choice
 
 
 def machine() -> list[Any]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from harness import files
@@ -25,6 +24,7 @@ from harness.data.text import Vocabulary
 from harness.models.gpt import Gpt
 from harness.models.images import PictureNet
 from harness.models.language import AwdLstm
+from harness.models.layouts import lay_out
 from harness.models.masks import MaskNet
 from harness.models.table import TableEncoder, TableNet
 from harness.pipeline.hardware import Hardware, load_pretrained
@@ -112,7 +112,7 @@ def build_net(
     fitted: Fitted | None = None,
     pretrained: bool = True,
 ) -> nn.Module:
-    """The net on its device, pictures channels last; encoder weights loaded unless others follow.
+    """The net on its device, of pictures laid out as the hardware says; encoder weights loaded unless others follow.
 
     Args:
         fitted: of the fold; nets of pictures alone need none.
@@ -150,7 +150,7 @@ def build_net(
         net = PictureNet(model.encoder, outputs=outputs, side=_side(fitted.table), **common)
     if hardware.encoder_weights and pretrained:
         load_pretrained(encoder_of(net), hardware, picture.channels)
-    return net.to(hardware.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return lay_out(net.to(hardware.device), hardware.memory)
 
 
 def encoder_of(net: nn.Module) -> nn.Module:

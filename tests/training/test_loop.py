@@ -106,35 +106,6 @@ def test_the_schedule_rises_falls_and_mirrors_the_momentum() -> None:
     assert rates[99].momentum == pytest.approx(0.95, abs=1e-3)
 
 
-def test_the_probe_keeps_float32_unless_the_other_is_clearly_faster() -> None:
-    clock = [0.0]
-
-    def probe_with(bf16_seconds: float) -> str:
-        def step(kind: str) -> None:
-            clock[0] += 1.0 if kind == "fp32" else bf16_seconds
-
-        return precision.probe(step, torch.nn.Linear(1, 1), clock=lambda: clock[0])
-
-    assert probe_with(0.5) == "bf16"
-    assert probe_with(0.99) == "fp32"  # less than 3 % is noise
-    assert probe_with(40.0) == "fp32"
-
-
-def test_a_candidate_that_is_far_too_slow_is_abandoned_within_its_first_step() -> None:
-    net = torch.nn.Sequential(*[torch.nn.Linear(2, 2) for _ in range(50)])
-    clock, layers = [0.0], []
-
-    def step(kind: str) -> None:
-        clock[0] += 1.0 if kind == "fp32" else 0.0
-        for layer in net:
-            clock[0] += 0.0 if kind == "fp32" else 1.0
-            layer(torch.ones(1, 2))
-            layers.append(kind)
-
-    assert precision.probe(step, net, clock=lambda: clock[0]) == "fp32"
-    assert layers.count("bf16") < 4
-
-
 def test_fp16_on_a_cpu_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs a GPU"):
         precision.check("cpu", "fp16")
