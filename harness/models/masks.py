@@ -96,7 +96,8 @@ def normalised(pictures: torch.Tensor, how: Normalise) -> torch.Tensor:
         mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
         # a black picture has no spread; a thousandth of the range keeps it at zero
         return (pixels - mean) / pixels.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3)
-    mean, spread = (torch.tensor(part, device=pixels.device).view(1, 3, 1, 1) for part in IMAGENET)
+    # filled on the device: a list copied to a GPU would wait for it at every step
+    mean, spread = (torch.stack([pixels.new_full((), value) for value in part]).view(1, 3, 1, 1) for part in IMAGENET)
     if pixels.shape[1] != 3:
         mean, spread = mean.mean(dim=1, keepdim=True), spread.mean(dim=1, keepdim=True)
     return (pixels - mean) / spread
