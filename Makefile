@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check bench bench-step golden slow lock clean
+.PHONY: demo test check bench bench-step golden slow gpu lock clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -13,6 +13,10 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow --durations 15
+
+# on a machine with a CUDA device; elsewhere they are skipped, and say so
+gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu -rs --durations 5
 
 check: $(READY)
 	$(BIN)/ruff format --check .
