@@ -16,15 +16,27 @@ from harness import files, registry, runs
 from harness.competition import Competition
 from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
-from harness.errors import ConfigError, HarnessError, RunError
+from harness.errors import HarnessError, RunError
 from harness.hashing import hash_value
-from harness.pipeline import answer, fold, hardware, members, nets, probes, processes, regularising, score
+from harness.pipeline import (
+    answer,
+    fold,
+    following,
+    hardware,
+    members,
+    nets,
+    probes,
+    processes,
+    regularising,
+    score,
+)
 from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import Data, Part
-from harness.pipeline.planning import plan_folds, write_folds
+from harness.pipeline.planning import plan_folds, wanted_folds, write_folds
 from harness.pipeline.prediction import predict
 from harness.pipeline.preparation import World, prepare, prepare_test
 from harness.training import determinism
+from harness.training.shards import Shard
 
 SCHEMA = 1
 
@@ -34,9 +46,19 @@ def run(
 ) -> dict[str, Any]:
     """Trains and scores in a new run folder; returns the run's JSON.
 
+    Of several processes that torchrun started, the first returns it, and the others end here.
+
     Raises:
         HarnessError: whatever the user can mend.
     """
+    with following.together(request.device, world) as shard:
+        return _run(competition, config, request, out=out, world=world, shard=shard)
+
+
+def _run(
+    competition: Competition, config: TrainConfig, request: Request, *, out: Path | None, world: World, shard: Shard
+) -> dict[str, Any]:
+    following.check(config, shard)
     folder = runs.create(out, competition.name)
     settings = {
         "schema": SCHEMA,
@@ -48,7 +70,7 @@ def run(
         with folder.alone(), processes.shared_threads(request):
             files.write_json(folder.path / "config.json", settings)  # from here on the run can be resumed
             world.say(f"run {folder.path}")
-            return _proceed(competition, folder, settings, request, world)
+            return _proceed(competition, folder, settings, request, world, shard)
     except KeyboardInterrupt:
         world.say(f"go on with: harness resume {folder.path}")
         raise
@@ -70,13 +92,18 @@ def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: W
     if finished is not None:
         return finished
     settings = folder.settings()
-    with folder.alone(), processes.shared_threads(from_json(settings["request"], Request)):
-        where = elsewhere(from_json(settings["request"], Request), data, sample)
-        return _proceed(registry.load(settings["competition"]), folder, settings, where, world)
+    request = from_json(settings["request"], Request)
+    where = elsewhere(request, data, sample)
+    with (
+        following.together(request.device, world, data=data, sample=sample) as shard,
+        folder.alone(),
+        processes.shared_threads(request),
+    ):
+        return _proceed(registry.load(settings["competition"]), folder, settings, where, world, shard)
 
 
 def _proceed(
-    competition: Competition, run: runs.Run, settings: dict[str, Any], where: Request, world: World
+    competition: Competition, run: runs.Run, settings: dict[str, Any], where: Request, world: World, shard: Shard
 ) -> dict[str, Any]:
     """The arrow, from the data to scores.json."""
     begin, request = time.time(), from_json(settings["request"], Request)
@@ -91,7 +118,7 @@ def _proceed(
     if settings.get("data_hash", data_hash) != data_hash:
         raise RunError("the data has changed since the run began", file=root, fix="start a new run, or give its --data")
     plan = plan_folds(competition, config, data)
-    wanted = _wanted_folds(plan, request)
+    wanted = wanted_folds(plan, request.only_folds)
     for sentence in plan.told:
         world.say(sentence)
     ahead = functools.partial(fold.work, competition, config, data=data, plan=plan, folds=len(wanted))
@@ -107,13 +134,13 @@ def _proceed(
         "decoded": decoded,
     }
     _write_start(run, settings, data, plan)
-    job = Job(competition, config, run, machine, world)
+    job = Job(competition, config, run, machine, world, shard)
 
     folds_hash = plan.digest(data.rows.ids)
     inputs = [members.training_inputs(config), data_hash, folds_hash]
     before = sum(record["seconds"] for record in members.records(job, wanted, inputs=inputs, data=data))
     left = members.missing(job, wanted, inputs=inputs, data=data)
-    at_once = min(len(left), processes.number(request, machine.device))
+    at_once = min(len(left), processes.number(request, machine.device) if shard.number == 1 else 1)
     if at_once > 1:
         processes.train(job, left, where=where, inputs=inputs, at_once=at_once)
     for number in wanted:
@@ -180,15 +207,6 @@ def _decoded(data: Data, test: Part | None, settings: dict[str, Any]) -> dict[st
         "masks": sum(part.masks.decoded for part in parts if part.masks),
     }
     return {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in counts.items()}
-
-
-def _wanted_folds(plan: FoldPlan, request: Request) -> list[int]:
-    outside = [number for number in request.only_folds if not 0 <= number < plan.number]
-    if outside:
-        raise ConfigError(
-            f"--only-folds {outside[0]}, but the folds are 0 to {plan.number - 1}", fix="name folds there are"
-        )
-    return sorted(set(request.only_folds)) or list(range(plan.number))
 
 
 def _machine(

@@ -30,7 +30,7 @@ def parts(job: Job, training: state.TrainState, recipe: loop.Recipe, *, batch: i
     are then undone, and kept in the cache.
     """
     asked = min(batch, job.config.train.accumulate)
-    if job.hardware.device != "cuda":
+    if job.hardware.device != "cuda" or job.shard.number > 1:  # several processes would have to agree
         return asked
     card = torch.cuda.get_device_properties(0)
     key = [card.name, card.total_memory, *_net(job, training.stage), batch]

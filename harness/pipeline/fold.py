@@ -33,7 +33,7 @@ from harness.pipeline.network import (
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World, stage_size
 from harness.runs import Run
-from harness.training import compiling, loop, memory, state
+from harness.training import compiling, loop, memory, shards, state
 
 
 def first_batch(examples: stages.Examples, batch: int) -> Batch:
@@ -135,8 +135,17 @@ def probed(
 
 def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
     """Trains, writes `weights/fold<k>.safetensors`, loads it back, writes `oof/<variant>/fold<k>.npy`."""
+    train_weights(job, fold, data=data, plan=plan).write(fitted_file(job.run, fold))
+    rows = plan.validation(fold).tolist()
+    for member in variants(job.competition, job.config):
+        predicted = predict_rows(job, rows, part=data, folds=[fold], member=member)
+        write_predictions(job, predicted, out_of_fold_file(job.run, fold, member), data, rows)
+
+
+def train_weights(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> Fitted:
+    """Trains all stages, and writes the weights of each; of several processes the first alone writes."""
     fitted = fit_fold(job.competition, job.config, data=data, plan=plan, fold=fold)
-    training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold)
+    training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold, shard=job.shard)
     path = _state_file(job.run, fold)
     if state.saved(path):
         training.load(path)
@@ -145,26 +154,29 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
         beginnings.begin(job, training, data, plan, fold=fold)
     while (stage := training.stage) < len(job.config.stages):
         examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=stage, fitted=fitted)
-        if job.hardware.compiled:
+        if job.hardware.compiled and job.shard.number == 1:
             compiling.start(training.net)
         stages.train_stage(job, training, examples, fitted, fold=fold, path=path)
-        beginnings.write(job, training, fold=fold, stage=stage)
+        if job.shard.rank == 0:
+            beginnings.write(job, training, fold=fold, stage=stage)
         training.next_stage()
-        if training.stage < len(job.config.stages):
+        if job.shard.rank == 0 and training.stage < len(job.config.stages):
             beginnings.keep(job, training, beginnings.ended(job, data, plan, fold=fold, stage=stage))
-    fitted.write(fitted_file(job.run, fold))
-    rows = plan.validation(fold).tolist()
-    for member in variants(job.competition, job.config):
-        predicted = predict_rows(job, rows, part=data, folds=[fold], member=member)
-        write_predictions(job, predicted, out_of_fold_file(job.run, fold, member), data, rows)
+    return fitted
 
 
 def fresh(
-    competition: Competition, config: TrainConfig, hardware: Hardware, fitted: Fitted, *, fold: int
+    competition: Competition,
+    config: TrainConfig,
+    hardware: Hardware,
+    fitted: Fitted,
+    *,
+    fold: int,
+    shard: shards.Shard = shards.ALONE,
 ) -> state.TrainState:
     """A net of random (or pretrained) weights and all that training changes, seeded by the fold alone."""
     loop.seed_everything(config.seed, fold)
-    net = build_net(competition, config, hardware, fitted=fitted)
+    net = shards.joined_norms(build_net(competition, config, hardware, fitted=fitted), shard, hardware.device)
     if config.model.checkpoint:
         memory.forgetful(encoder_of(net))
     return state.TrainState.start(

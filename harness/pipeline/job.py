@@ -10,6 +10,7 @@ from harness.config import TrainConfig
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.preparation import World, data_root
 from harness.runs import Run
+from harness.training.shards import ALONE, Shard
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """One run at work: which competition, how, where to, on what."""
+    """One run at work: which competition, how, where to, on what, and beside whom."""
 
     competition: Competition
     config: TrainConfig
     run: Run
     hardware: Hardware
     world: World
+    shard: Shard = ALONE
 
 
 def request_root(competition: Competition, where: Request, world: World) -> Path:

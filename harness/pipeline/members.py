@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.config import TrainConfig, as_json
 from harness.data.folds import FoldPlan
-from harness.pipeline import fold, network, rungs
+from harness.pipeline import fold, following, network, rungs
 from harness.pipeline.job import Job
 from harness.pipeline.parts import Data
 from harness.training import determinism
@@ -54,6 +54,7 @@ def training_inputs(config: TrainConfig) -> dict[str, Any]:
 
 
 def _train_network(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
+    following.announce(job, number)
     fold.train_fold(job, number, data=data, plan=plan)
 
 

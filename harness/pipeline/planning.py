@@ -6,6 +6,7 @@ N rows, L labels.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,17 @@ def write_folds(path: Path, data: Data, plan: folds.FoldPlan) -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("id", "fold"))
         writer.writerows(zip(data.train.ids, plan.fold.tolist(), strict=True))
+
+
+def wanted_folds(plan: folds.FoldPlan, only: Sequence[int]) -> list[int]:
+    """The folds to train: those named, or all.
+
+    Raises:
+        ConfigError: a fold that there is not.
+    """
+    outside = [number for number in only if not 0 <= number < plan.number]
+    if outside:
+        raise ConfigError(
+            f"--only-folds {outside[0]}, but the folds are 0 to {plan.number - 1}", fix="name folds there are"
+        )
+    return sorted(set(only)) or list(range(plan.number))

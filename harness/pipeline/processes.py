@@ -13,19 +13,18 @@ import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from harness import registry, runs
-from harness.config import from_json
+from harness import runs
 from harness.errors import HarnessError, RunError
 from harness.pipeline import hardware, members
-from harness.pipeline.job import Job, Request, request_root
-from harness.pipeline.planning import plan_folds
-from harness.pipeline.preparation import World, prepare
+from harness.pipeline.following import opened
+from harness.pipeline.job import Job, Request
+from harness.pipeline.preparation import World
 
 
 @dataclass(frozen=True)
@@ -140,9 +139,9 @@ def _work(work: Work, card: str | None, waiting: Any, events: Any) -> None:
         events.put(event)
 
     try:
-        job, data, plan = _opened(work)
+        job, data, plan = opened(runs.Run(work.run), work.where, work.cache)
         world = World(work.cache, say=lambda text: tell("say", text), progress=lambda *facts: tell("progress", *facts))
-        job = Job(job.competition, job.config, job.run, job.hardware, world)
+        job = replace(job, world=world)
         while (fold := waiting.get()) is not None:
             members.predict_fold(job, fold, inputs=work.inputs, data=data, plan=plan)
         tell("done")
@@ -150,13 +149,3 @@ def _work(work: Work, card: str | None, waiting: Any, events: Any) -> None:
         tell("error", error)
     except Exception:
         tell("bug", traceback.format_exc())
-
-
-def _opened(work: Work) -> tuple[Job, Any, Any]:
-    """The run, its data (from the cache) and its folds, read without a word."""
-    run, world = runs.Run(work.run), World(work.cache)
-    settings = run.settings()
-    competition, config = registry.load(settings["competition"]), from_json(settings["config"])
-    machine = from_json(settings["hardware"], hardware.Hardware)
-    data = prepare(competition, config, request_root(competition, work.where, world), world)
-    return Job(data.competition, config, run, machine, world), data, plan_folds(data.competition, config, data)

@@ -46,6 +46,8 @@ def train_stage(
     total = examples.steps(stage.epochs, batch_of(job.config, training.stage))
 
     def report(step: int, loss: float, rate: float) -> None:
+        if job.shard.rank:
+            return
         job.world.progress(f"fold {fold} {stage.name}, loss {loss:.3f}", step, total)
         job.run.log("train", fold=fold, stage=stage.name, step=step, loss=loss, rate=rate)
 
@@ -54,6 +56,7 @@ def train_stage(
     )
     mix = regularising.mixing(job.competition, job.config, fold=fold, stage=training.stage, total=total)
     recipe = replace(recipe, say=lambda text: job.world.say(f"fold {fold}: {text}"), mix=mix or loop.unmixed)
+    recipe = replace(recipe, shard=replace(job.shard, draws=(job.config.seed, fold, training.stage)))
     if training.step == 0:
         training.parts = fitting.parts(job, training, recipe, batch=batch_of(job.config, training.stage))
     paced(training, job.config)
@@ -73,9 +76,13 @@ def train_stage(
         rate,
         recipe,
         every=settings.save_every,
-        keep=functools.partial(training.save, path),
+        keep=functools.partial(training.save, path) if job.shard.rank == 0 else _unkept,
         say=recipe.say,
     )
+
+
+def _unkept(good: state.Snapshot) -> None:
+    """The first process keeps it."""
 
 
 def paced(training: state.TrainState, config: TrainConfig) -> float:
@@ -90,6 +97,8 @@ def find_peak(job: Job, training: state.TrainState, recipe: loop.Recipe, *, fold
     """Leaves in the state the rate that a range test suggests from where it stands; none where the loss never fell."""
     found = range_test.range_test(training, recipe, high=RATES[1], low=RATES[0])
     training.peak, name = found.suggested(), job.config.stages[training.stage].name
+    if job.shard.rank:
+        return
     job.run.log("range test", fold=fold, stage=name, peak=training.peak, **found.suggestions())
     said = "the loss never fell: the rate stays as configured" if training.peak is None else f"rate {training.peak:.2g}"
     job.world.say(f"fold {fold}: range test before stage {name}: {said}")

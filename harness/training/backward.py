@@ -14,9 +14,11 @@ from contextlib import AbstractContextManager
 from itertools import pairwise
 
 import torch
+from torch import nn
 
 from harness.batch import Batch
 from harness.training.memory import still_norms
+from harness.training.shards import ALONE, Shard, quietly
 from harness.training.state import TrainState
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,18 +27,29 @@ Generators = list[torch.Tensor]
 
 
 def accumulate(
-    state: TrainState, batch: Batch, *, loss: Loss, autocast: AbstractContextManager
+    state: TrainState,
+    batch: Batch,
+    *,
+    loss: Loss,
+    autocast: AbstractContextManager,
+    call: nn.Module | None = None,
+    shard: Shard = ALONE,
 ) -> tuple[torch.Tensor, Carry]:
     """Adds the batch's gradients to the net's, in `state.parts` micro-batches; returns (loss, the next carry).
 
     Batch norms see one micro-batch at a time; everything else is as if the batch were whole. A net's own `penalty` is
     averaged over the rows.
 
+    Args:
+        call: the net, wrapped for several processes.
+        shard: which of them this is; its rows alone pass through the net.
+
     Raises:
         RuntimeError: among others out of memory; the net then holds some gradients, and the state nothing new.
     """
     assert batch.target is not None, "training batches carry targets"
-    parts = _parts(len(batch.rows), state.parts)
+    net, rows = call or state.net, len(batch.rows)
+    parts = _parts(shard.own(rows), state.parts)
     device = batch.target.device
     outputs: list[torch.Tensor] = []
     carries: list[Carry] = []
@@ -44,13 +57,13 @@ def accumulate(
     penalty = torch.zeros((), device=device)
     for part in parts:
         before.append(generators(device) if len(parts) > 1 else [])
-        with torch.set_grad_enabled(part == parts[-1]), autocast:
-            output, carry = _forward(state, batch, part)
+        with torch.set_grad_enabled(part == parts[-1]), autocast, quietly(net, last=part == parts[0]):
+            output, carry = _forward(net, state.carry, batch, part)
         outputs.append(output)
         carries.append(carry)
-        penalty = penalty + _share(batch, part) * getattr(state.net, "penalty", penalty).detach()
+        penalty = penalty + _share(rows, part) * getattr(state.net, "penalty", penalty).detach()
     after = generators(device) if len(parts) > 1 else []
-    whole = (torch.cat(outputs) if len(parts) > 1 else outputs[0]).detach().requires_grad_()
+    whole = shard.gather(torch.cat(outputs) if len(parts) > 1 else outputs[0], rows).requires_grad_()
     value = loss(whole, batch.target)
     state.scaler.scale(value).backward()
     assert whole.grad is not None, "a loss depends on the logits"
@@ -58,11 +71,16 @@ def accumulate(
         output = outputs.pop()  # and with it, at the end of this turn, the activations it hangs on
         if not output.requires_grad:
             restore(randoms, device)
-            with still_norms(state.net), autocast:
-                output, _ = _forward(state, batch, part)
-        _pass_back(state, output, whole.grad[part], _share(batch, part))
+            with still_norms(state.net), autocast, quietly(net, last=part == parts[0]):
+                output, _ = _forward(net, state.carry, batch, part)
+        with quietly(net, last=part == parts[0]):
+            # gradients are averaged over the processes, and are to be summed
+            _pass_back(state, output, whole.grad[part] * shard.number, _share(rows, part) * shard.number)
     restore(after, device)
-    return value.detach() + penalty, {name: torch.cat([carry[name] for carry in carries]) for name in carries[0]}
+    carry = {name: torch.cat([carry[name] for carry in carries]) for name in carries[0]}
+    if hasattr(state.net, "penalty"):
+        value = value.detach() + shard.sum(penalty)
+    return value.detach(), {name: shard.gather(own, rows) for name, own in carry.items()}
 
 
 def generators(device: torch.device) -> Generators:
@@ -78,24 +96,24 @@ def restore(states: Generators, device: torch.device) -> None:
         put(state)
 
 
-def _parts(rows: int, number: int) -> list[slice]:
+def _parts(rows: slice, number: int) -> list[slice]:
     """`rows` cut into `number` slices of nearly the same length, none empty."""
-    edges = [rows * index // number for index in range(number + 1)]
+    edges = [rows.start + (rows.stop - rows.start) * index // number for index in range(number + 1)]
     return [slice(start, stop) for start, stop in pairwise(edges) if stop > start]
 
 
-def _share(batch: Batch, part: slice) -> float:
-    return (part.stop - part.start) / len(batch.rows)
+def _share(rows: int, part: slice) -> float:
+    return (part.stop - part.start) / rows
 
 
-def _forward(state: TrainState, batch: Batch, part: slice) -> tuple[torch.Tensor, Carry]:
+def _forward(net: nn.Module, carry: Carry, batch: Batch, part: slice) -> tuple[torch.Tensor, Carry]:
     """The net's logits of a part; a recurrent net takes the part's carry of the step before and gives its own."""
     inputs = {name: tensor[part] for name, tensor in batch.inputs.items()}
-    if not getattr(state.net, "recurrent", False):
-        return state.net(inputs), {}
+    if not getattr(getattr(net, "module", net), "recurrent", False):
+        return net(inputs), {}
     # a carry of another number of lanes belongs to no lane of this batch
-    fits = all(len(tensor) == len(batch.rows) for tensor in state.carry.values())
-    return state.net(inputs, {name: tensor[part] for name, tensor in state.carry.items()} if fits else {})
+    fits = all(len(tensor) == len(batch.rows) for tensor in carry.values())
+    return net(inputs, {name: tensor[part] for name, tensor in carry.items()} if fits else {})
 
 
 def _pass_back(state: TrainState, output: torch.Tensor, gradient: torch.Tensor, share: float) -> None:

@@ -23,6 +23,7 @@ from harness.errors import DivergedError, SpaceError
 from harness.training import backward
 from harness.training.memory import out_of_memory
 from harness.training.schedule import Schedule
+from harness.training.shards import ALONE, Shard, wrapped
 from harness.training.state import TrainState
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -52,6 +53,7 @@ class Recipe:
         report_every: steps between two readings of the loss; each costs one wait for the device.
         report: (step, mean loss since the last reading, learning rate).
         mix: (batch on the device, step) -> the batch that is trained on.
+        shard: which of several processes this is; they take the same steps, each on its rows.
         say: one line to the user.
     """
 
@@ -64,6 +66,7 @@ class Recipe:
     report_every: int
     report: Report
     mix: Callable[[Batch, int], Batch] = unmixed
+    shard: Shard = ALONE
     say: Callable[[str], None] = unsaid
 
 
@@ -75,6 +78,7 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
         SpaceError: memory runs out, however small the micro-batches.
     """
     state.net.train()
+    call = wrapped(state.net, recipe.shard)
     total, counted = torch.zeros((), device=recipe.device), 0
     for batch in recipe.batches(state.cursor, until_step - state.step):
         now = rate(state.step)
@@ -82,7 +86,8 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
             group["lr"] = now.learning_rate * batch.share * group["scale"] * state.pace
             group["betas"] = (now.momentum, group["betas"][1])
         moved = recipe.mix(batch.to(recipe.device), state.step)
-        loss, state.carry = _gradients(state, moved, recipe)
+        recipe.shard.reseed(state.step)
+        loss, state.carry = _gradients(state, moved, recipe, call)
         state.scaler.unscale_(state.optimizer)  # before clipping: the norm is of true gradients
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
         state.scaler.step(state.optimizer)
@@ -106,7 +111,7 @@ def _check(mean: float, state: TrainState) -> None:
         raise DivergedError(f"fp16 gradients overflow at step {state.step}, scaled by less than 1", fix=fix)
 
 
-def _gradients(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[torch.Tensor, backward.Carry]:
+def _gradients(state: TrainState, batch: Batch, recipe: Recipe, call: nn.Module) -> tuple[torch.Tensor, backward.Carry]:
     """(loss, carry) of the batch, its gradients in the net.
 
     Where memory runs out, the same step is made again in twice as many micro-batches, and so are those that follow.
@@ -119,10 +124,15 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[torch.T
     randoms = backward.generators(batch.target.device)
     while True:
         try:
-            return backward.accumulate(state, batch, loss=recipe.loss, autocast=recipe.autocast)
+            return backward.accumulate(
+                state, batch, loss=recipe.loss, autocast=recipe.autocast, call=call, shard=recipe.shard
+            )
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
+            if recipe.shard.number > 1:  # the others are in the middle of the same step
+                fix = f"cut steps by hand: -o train.accumulate={2 * state.parts}"
+                raise SpaceError("a step does not fit into a process's memory", fix=fix) from error
         # only here, where the error and with it the activations are gone, is there memory to free
         state.optimizer.zero_grad(set_to_none=True)
         backward.restore(randoms, batch.target.device)

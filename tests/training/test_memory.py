@@ -18,17 +18,9 @@ from harness.tasks import BinaryMask, NextToken
 from harness.training import backward, loop, memory
 from harness.training.precision import autocast
 from harness.training.state import TrainState
-from tests.tiny import RATE, ROWS, TinyNet, fresh, recipe
+from tests.tiny import RATE, ROWS, PlainNet, fresh, recipe
 
 Reports = list[tuple[int, float, float]]
-
-
-class PlainNet(TinyNet):
-    """No batch norm, no dropout: what a row gives does not depend on the others."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.ReLU(), nn.Conv2d(8, 1, 1))
 
 
 def plain(net: nn.Module | None = None) -> TrainState:
