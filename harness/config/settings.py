@@ -132,6 +132,7 @@ class Model:
         encoder: any timm model name.
         decoder: channels of a mask decoder's five blocks, coarse to fine.
         dropout: before the last layer; between the layers of a table or text net.
+        blurpool: an encoder blurs before it drops pixels (anti-aliasing).
         text: "lstm" (AWD-LSTM) or "gpt", for words and characters.
         width: channels of a table's or a text's net.
         layers: of them.
@@ -144,6 +145,7 @@ class Model:
     encoder: str = "resnet34"
     decoder: tuple[int, ...] = (256, 128, 64, 32, 16)
     dropout: float = 0.0
+    blurpool: bool = False
     text: Literal["lstm", "gpt"] = "gpt"
     width: int = 128
     layers: int = 3

@@ -13,6 +13,7 @@ from torch import nn
 
 from harness.competition import Normalise
 from harness.errors import ConfigError
+from harness.models.antialias import blurring
 from harness.models.layouts import Memory, laid_out
 from harness.models.masks import normalised
 
@@ -30,9 +31,10 @@ class PictureNet(nn.Module):
         input_name: the batch input that holds the pictures.
         dropout: before the last layer.
         side: inputs -> [B, side.width] features of a table, or None.
+        blurpool: blur before dropping pixels.
 
     Raises:
-        ConfigError: timm has no such encoder.
+        ConfigError: timm has no such encoder, or it cannot blur.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class PictureNet(nn.Module):
         input_name: str,
         dropout: float = 0.0,
         side: nn.Module | None = None,
+        blurpool: bool = False,
     ) -> None:
         super().__init__()
         self.input_name, self.encoder_name = input_name, encoder
@@ -53,7 +56,8 @@ class PictureNet(nn.Module):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # timm's deprecations are not the user's
-                self.encoder = timm.create_model(encoder, pretrained=False, num_classes=0, in_chans=channels)
+                options = blurring(encoder) if blurpool else {}
+                self.encoder = timm.create_model(encoder, pretrained=False, num_classes=0, in_chans=channels, **options)
         except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ConfigError(
                 f"the encoder '{encoder}' cannot be built ({error})", fix="name a timm encoder such as resnet34"

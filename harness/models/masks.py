@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.competition import Normalise
 from harness.errors import ConfigError
+from harness.models.antialias import blurring
 from harness.models.layouts import Memory, laid_out
 
 STRIDE = 32
@@ -33,9 +34,10 @@ class MaskNet(nn.Module):
         outputs: channels of the logits.
         normalise: see competition.Image.
         input_name: the batch input it reads.
+        blurpool: blur before dropping pixels.
 
     Raises:
-        ConfigError: timm has no such encoder, or it gives no feature pyramid.
+        ConfigError: timm has no such encoder, or it gives no feature pyramid, or cannot blur.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class MaskNet(nn.Module):
         normalise: Normalise,
         input_name: str,
         dropout: float = 0.0,
+        blurpool: bool = False,
     ) -> None:
         super().__init__()
         assert 1 <= channels <= 4, f"{channels} channels: masks models take 1 to 4"
@@ -63,6 +66,7 @@ class MaskNet(nn.Module):
                     in_channels=channels,
                     classes=outputs,
                     decoder_channels=decoder,
+                    **(blurring(encoder) if blurpool else {}),
                 )
         except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ConfigError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.errors import ConfigError
-from harness.pipeline import fold, hardware, stages
+from harness.pipeline import fold, hardware, regularising, stages
 from harness.pipeline.job import Request, request_root
 from harness.pipeline.nets import fit_fold
 from harness.pipeline.planning import plan_folds
@@ -35,13 +35,14 @@ def find_rate(
     """The range test of a stage, on the rows that train when fold 0 validates; a later stage begins untrained too.
 
     Raises:
-        ConfigError: a stage that there is not.
+        ConfigError: a stage that there is not, or settings that the task cannot take.
         DataError: as a run.
     """
     if stage >= len(config.stages):
         raise ConfigError(f"--stage {stage}, but the stages are 0 to {len(config.stages) - 1}", fix="name one of them")
     machine = hardware.settle(competition, config, device=request.device, offline=request.sample, world=world)
     data = prepare(competition, config, request_root(competition, request, world), world)
+    regularising.check(data.competition, config)
     plan = plan_folds(data.competition, config, data)
     ahead = Work(span.steps, 1)
     machine = fold.probed(data.competition, config, machine, data=data, plan=plan, ahead=lambda: ahead, world=world)

@@ -118,7 +118,7 @@ def build_net(
         fitted: of the fold; nets of pictures alone need none.
 
     Raises:
-        ConfigError: an encoder that timm does not have, or weights that do not fit it.
+        ConfigError: an encoder that timm does not have or that cannot blur, or weights that do not fit it.
     """
     picture, task, model = competition.picture, competition.task, config.model
     fitted = fitted or Fitted(task)
@@ -142,6 +142,7 @@ def build_net(
         "normalise": picture.normalise,
         "input_name": picture.column,
         "dropout": model.dropout,
+        "blurpool": model.blurpool,
     }
     outputs = max(1, task.outputs)  # a net may be built for a look before the labels are known
     if task.kind in ("mask", "classes"):

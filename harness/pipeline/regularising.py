@@ -1,11 +1,13 @@
-"""Which mixing, smoothing, loss and memory saving a task can take, from what the settings ask for."""
+"""Which regularisation, loss and saving of memory a task can take, from what the settings ask for."""
 
 from __future__ import annotations
 
 from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.errors import ConfigError
+from harness.models.antialias import SMALLEST
 from harness.models.mask_losses import MaskLoss
+from harness.pipeline.preparation import stage_size
 from harness.training.loop import Loss
 from harness.training.mixing import Mixing, Smoothed
 
@@ -14,17 +16,18 @@ def check(competition: Competition, config: TrainConfig) -> None:
     """Refuses what cannot be right before anything is trained.
 
     Raises:
-        ConfigError: mixing, smoothing, a loss or an encoder's stages asked for where they cannot be right.
+        ConfigError: what was asked for cannot be right.
     """
-    if competition.picture is None:
-        for key, asked in (
-            ("model.checkpoint", config.model.checkpoint),
-            ("stages.N.freeze or .rates", config.layered),
-        ):
-            if asked:
-                raise ConfigError(f"{key} without pictures", fix="leave it out: tables and texts have no encoder")
+    _check_encoder(competition, config)
+    _check_blur(competition, config)
     mixing(competition, config, fold=0, stage=0, total=1)
     loss_of(competition, config, competition.task.loss)
+
+
+def _check_encoder(competition: Competition, config: TrainConfig) -> None:
+    asked = {"model.checkpoint": config.model.checkpoint, "stages.N.freeze or .rates": config.layered}
+    for key in (key for key, there in asked.items() if there and competition.picture is None):
+        raise ConfigError(f"{key} without pictures", fix="leave it out: tables and texts have no encoder")
 
 
 def mixing(competition: Competition, config: TrainConfig, *, fold: int, stage: int, total: int) -> Mixing | None:
@@ -72,3 +75,17 @@ def loss_of(competition: Competition, config: TrainConfig, loss: Loss) -> Loss:
             raise ConfigError(f"train.smoothing={share} without labels", fix="leave it at 0")
         loss = Smoothed(loss, share, several=kind == "tags")
     return loss
+
+
+def _check_blur(competition: Competition, config: TrainConfig) -> None:
+    if not config.model.blurpool:
+        return
+    if competition.picture is None:
+        raise ConfigError("model.blurpool without pictures", fix="leave it at false")
+    if competition.task.kind in ("mask", "classes"):
+        return  # a mask net pads to whole strides
+    for stage in range(len(config.stages)):
+        size = stage_size(competition, config, stage)
+        if min(size) < SMALLEST:
+            problem = f"model.blurpool of pictures of {size[0]}x{size[1]}"
+            raise ConfigError(problem, fix=f"train at {SMALLEST} pixels a side or more, or leave it at false")
