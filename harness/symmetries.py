@@ -5,6 +5,7 @@ Each is (transpose, flip rows, flip columns), applied in that order to the last 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,20 @@ SYMMETRIES: dict[str, tuple[bool, bool, bool]] = {
     "rot270": (True, False, True),
     "antitranspose": (True, True, True),
 }
+
+
+NAMES = {parts: name for name, parts in SYMMETRIES.items()}
+
+
+def with_flip(name: str, flip: bool, *, among: Collection[str]) -> str:
+    """The symmetry with its last step, the left-right flip, done or left out as `flip` says.
+
+    Itself where `among` lacks that one: a vertical flip stays one where no half turn is allowed. Symmetries drawn
+    evenly from `among` stay evenly drawn when `flip` is a fair coin.
+    """
+    transpose, rows, _ = SYMMETRIES[name]
+    other = NAMES[transpose, rows, flip]
+    return other if other in among else name
 
 
 def turn_array(array: np.ndarray, name: str) -> np.ndarray:

@@ -78,6 +78,7 @@ class Training:
         warmup: share of the steps in which the rate rises.
         cooldown: share of the steps in which a warmup-stable-decay schedule falls.
         augment: strength of the augmentation, 0 (none) to 1.
+        flip: left to right, where the adapter allows it: "random" each epoch, or "alternating" from a drawn first one.
         mixup, cutmix: parameters of the Beta distributions that mix pictures of a batch; 0 is off.
         mixed: share of a stage's steps in which they are on; the last ones see plain pictures.
         smoothing: share of each label's certainty that is spread over all labels.
@@ -97,6 +98,7 @@ class Training:
     warmup: float = 0.25
     cooldown: float = 0.2
     augment: float = 1.0
+    flip: Literal["random", "alternating"] = "random"
     mixup: float = 0.0
     cutmix: float = 0.0
     mixed: float = 0.8

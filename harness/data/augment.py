@@ -20,7 +20,7 @@ import albumentations
 from harness.competition import Size, Symmetry
 from harness.data.pictures import shrink
 from harness.metrics import VOID
-from harness.symmetries import turn_array
+from harness.symmetries import turn_array, with_flip
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,20 @@ class Augmentation:
         # built once per process: constructing the transforms costs more than applying them
         object.__setattr__(self, "_transforms", _transforms(self.strength, outside=VOID if self.class_map else 0))
 
-    def __call__(self, picture: np.ndarray, mask: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """uint8 [h, w, C] and mask uint8 [h, w] at `size`; the mask may come at another resolution."""
+    def __call__(
+        self, picture: np.ndarray, mask: np.ndarray | None, seed: int, *, flip: bool | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """uint8 [h, w, C] and mask uint8 [h, w] at `size`; the mask may come at another resolution.
+
+        `flip` says whether the symmetry drawn ends in a left-right flip, where both are declared; None draws that too.
+        """
         picture = shrink(picture, self.size)
         mask = self._fitted(mask)
         random = np.random.default_rng(seed)
         if self.symmetries:
-            name = ("identity", *self.symmetries)[int(random.integers(len(self.symmetries) + 1))]
+            names = ("identity", *self.symmetries)
+            name = names[int(random.integers(len(names)))]
+            name = name if flip is None else with_flip(name, flip, among=names)
             picture = turn_array(picture.transpose(2, 0, 1), name).transpose(1, 2, 0)
             mask = None if mask is None else turn_array(mask, name)
             if picture.shape[:2] != self.size:  # a transpose of a picture that is not square

@@ -19,7 +19,7 @@ from harness.competition import Size
 from harness.data import order
 from harness.data.augment import Augmentation
 from harness.data.cache import Cache
-from harness.data.order import place, view_seed
+from harness.data.order import flipped, place, view_seed
 from harness.data.pictures import shrink
 
 Arrays = Mapping[str, np.ndarray]
@@ -38,6 +38,7 @@ class Stream(Dataset):
         ids: the ids of all rows.
         augmentation: what is done to a view of a picture.
         seed, fold, stage: of the order.
+        alternating: a picture's left-right flip is not drawn each epoch, but takes turns.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Stream(Dataset):
     stage: int
     targets: np.ndarray | None = None
     arrays: Arrays = field(default_factory=dict)
+    alternating: bool = False
 
     def __getitem__(self, position: int) -> tuple[dict[str, torch.Tensor], torch.Tensor, int]:
         """({input: tensor}, target, row) of the example at a position of the stream.
@@ -62,8 +64,11 @@ class Stream(Dataset):
         mask = None if self.masks is None else self.masks[row][:, :, 0]
         if self.pictures is not None:
             assert self.augmentation is not None, "pictures need an augmentation, of strength 0 where none is wanted"
-            seed = view_seed(self.seed, stage=self.stage, epoch=epoch, identity=self.ids[row], view=0)
-            picture, mask = self.augmentation(self.pictures[row], mask, seed)
+            identity, flip = self.ids[row], None
+            seed = view_seed(self.seed, stage=self.stage, epoch=epoch, identity=identity, view=0)
+            if self.alternating:
+                flip = flipped(self.seed, stage=self.stage, epoch=epoch, identity=identity)
+            picture, mask = self.augmentation(self.pictures[row], mask, seed, flip=flip)
             inputs[self.name] = _channels_first(picture)
         if mask is not None:
             return inputs, torch.from_numpy(mask.astype(np.float32))[None], row

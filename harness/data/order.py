@@ -32,5 +32,16 @@ def steps(rows: int, batch: int, epochs: float) -> int:
 
 def view_seed(seed: int, *, stage: int, epoch: int, identity: str, view: int) -> int:
     """64 bits for the augmentation of one view of one row; the fold is left out, so that folds can share a stream."""
-    text = f"{seed}/{stage}/{epoch}/{identity}/{view}"
+    return _bits(f"{seed}/{stage}/{epoch}/{identity}/{view}")
+
+
+def flipped(seed: int, *, stage: int, epoch: int, identity: str) -> bool:
+    """Whether a row's picture is flipped left to right: drawn for the stage's first epoch, then in turns.
+
+    Any two epochs that follow each other show both (Jordan 2024, arXiv:2404.00498, on alternating flip).
+    """
+    return (_bits(f"{seed}/{stage}/flip/{identity}") + epoch) % 2 == 1
+
+
+def _bits(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

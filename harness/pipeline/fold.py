@@ -88,6 +88,7 @@ def stream(
         stage=stage,
         targets=data.targets,
         arrays=fitted.arrays(data),
+        alternating=config.train.flip == "alternating",
     )
 
 

@@ -20,6 +20,7 @@ def check(competition: Competition, config: TrainConfig) -> None:
     """
     _check_encoder(competition, config)
     _check_blur(competition, config)
+    _check_flip(competition, config)
     mixing(competition, config, fold=0, stage=0, total=1)
     loss_of(competition, config, competition.task.loss)
 
@@ -89,3 +90,10 @@ def _check_blur(competition: Competition, config: TrainConfig) -> None:
         if min(size) < SMALLEST:
             problem = f"model.blurpool of pictures of {size[0]}x{size[1]}"
             raise ConfigError(problem, fix=f"train at {SMALLEST} pixels a side or more, or leave it at false")
+
+
+def _check_flip(competition: Competition, config: TrainConfig) -> None:
+    picture = competition.picture
+    if config.train.flip == "alternating" and (picture is None or "hflip" not in picture.symmetries):
+        problem = f"train.flip=alternating, but {competition.name} declares no left-right flip"
+        raise ConfigError(problem, fix="leave it at random, or declare hflip where the target bears it")

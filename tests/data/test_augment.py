@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from typing import get_args
 
 import cv2
@@ -13,7 +14,7 @@ import torch
 from harness.competition import Symmetry
 from harness.data.augment import Augmentation, shrink_mask
 from harness.data.pictures import shrink
-from harness.symmetries import SYMMETRIES, turn, turn_array, turn_back
+from harness.symmetries import SYMMETRIES, turn, turn_array, turn_back, with_flip
 
 ALL = get_args(Symmetry)
 SIZE = (48, 64)
@@ -113,6 +114,45 @@ def test_every_declared_symmetry_and_the_identity_occur_and_no_other() -> None:
         augmentation = Augmentation((64, 64), declared, 0.0)
         seen = {augmentation(square[:, :, None], None, seed)[0].tobytes() for seed in range(80)}
         assert seen == {turn_array(square, name).tobytes() for name in ("identity", *declared)}
+
+
+@pytest.mark.parametrize(
+    ("declared", "plain", "flipped"),
+    [
+        (("hflip",), {"identity"}, {"hflip"}),
+        (("hflip", "vflip", "rot180"), {"identity", "vflip"}, {"hflip", "rot180"}),
+        (ALL, {"identity", "vflip", "transpose", "rot90"}, {"hflip", "rot180", "rot270", "antitranspose"}),
+        # a vertical flip has no other side here: a half turn is not declared
+        (("hflip", "vflip"), {"identity", "vflip"}, {"hflip", "vflip"}),
+    ],
+)
+def test_a_flip_that_is_set_leaves_the_other_symmetries_drawn(declared, plain, flipped) -> None:
+    square = blob((64, 64))
+    augmentation = Augmentation((64, 64), declared, 0.0)
+    for flip, names in ((False, plain), (True, flipped)):
+        seen = {augmentation(square[:, :, None], None, seed, flip=flip)[0].tobytes() for seed in range(80)}
+        assert seen == {turn_array(square, name).tobytes() for name in names}
+
+
+@pytest.mark.parametrize("declared", [("hflip",), ("hflip", "vflip"), ALL])
+def test_a_fair_flip_draws_each_symmetry_as_often_as_drawing_it_outright(declared) -> None:
+    names = ("identity", *declared)
+    counts = Counter(with_flip(name, flip, among=names) for name in names for flip in (False, True))
+    assert set(counts.values()) == {2}
+    assert set(counts) == set(names)
+
+
+def test_a_flip_that_is_set_moves_nothing_but_the_side() -> None:
+    """Both sides of a seed are each other's mirror images, and one of them is what the seed alone draws."""
+    augmentation = Augmentation((64, 64), ALL, 0.0)
+    picture, mask = scene(3)[:64, :64], blob((64, 64))
+    for seed in range(20):
+        drawn, plain, mirrored = (augmentation(picture, mask, seed, flip=flip) for flip in (None, False, True))
+        for one, other, free in zip(plain, mirrored, drawn, strict=True):
+            assert one is not None
+            assert other is not None
+            np.testing.assert_array_equal(np.flip(one, axis=1), other)
+            assert free.tobytes() in (one.tobytes(), other.tobytes())  # type: ignore[union-attr]
 
 
 def test_a_transposed_picture_of_another_shape_is_fitted_back_with_its_mask() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -36,7 +37,14 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cache, Cache]:
     return cache, mask_cache(masks, hash_files(masks), sizes=cache.sizes, task=BinaryMask(), root=root)
 
 
-def stream(caches: tuple[Cache, Cache], *, size=SIZE, strength=1.0, symmetries: tuple[Symmetry, ...] = ("hflip",)):
+def stream(
+    caches: tuple[Cache, Cache],
+    *,
+    size=SIZE,
+    strength=1.0,
+    symmetries: tuple[Symmetry, ...] = ("hflip",),
+    alternating=False,
+):
     return Stream(
         name="image",
         pictures=caches[0],
@@ -47,6 +55,7 @@ def stream(caches: tuple[Cache, Cache], *, size=SIZE, strength=1.0, symmetries: 
         seed=3,
         fold=1,
         stage=0,
+        alternating=alternating,
     )
 
 
@@ -92,6 +101,24 @@ def test_the_second_epoch_shows_a_row_another_way(caches) -> None:
     views = torch.cat([batch.inputs["image"] for batch in batches])
     first, second = views[torch.nonzero(rows == 5).flatten()]
     assert not torch.equal(first, second)
+
+
+def test_an_alternating_row_shows_its_mirror_image_in_the_next_epoch(caches) -> None:
+    batches = read(stream(caches, strength=0.0, alternating=True), 0, 6)
+    rows = torch.cat([batch.rows for batch in batches])
+    masks = torch.cat([batch.target for batch in batches if batch.target is not None])
+    shown = torch.cat([torch.cat([batch.inputs["image"] for batch in batches]).float(), masks], dim=1)
+    for row in (0, 2, 3, 5, 7, 8):
+        views = shown[rows == row]
+        assert len(views) == 4
+        for one, other in itertools.pairwise(views):
+            assert torch.equal(one.flip(-1), other)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_alternating_batches_from_a_cursor_are_the_tail_of_the_whole_stream(caches, workers: int) -> None:
+    source = stream(caches, alternating=True)
+    assert_equal(read(source, 8, 3, workers=workers), read(source, 0, 5)[2:])
 
 
 def test_a_row_without_augmentation_is_its_cached_picture_and_mask(caches) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.order import order, place, steps, view_seed
+from harness.data.order import flipped, order, place, steps, view_seed
 
 
 @given(st.integers(1, 200), st.integers(0, 2**40), st.integers(0, 9), st.integers(0, 3), st.integers(0, 50))
@@ -57,3 +57,19 @@ def test_every_argument_changes_the_randomness_of_a_view() -> None:
     assert view_seed(1, stage=2, epoch=3, identity="4_5", view=0) == view_seed(
         1, stage=2, epoch=3, identity="4_5", view=0
     )
+
+
+def sides(rows: int = 400, *, seed: int = 0, stage: int = 0, epoch: int = 0) -> list[bool]:
+    return [flipped(seed, stage=stage, epoch=epoch, identity=f"row{row}") for row in range(rows)]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 3), st.integers(0, 50), st.integers(0, 9).map(str))
+def test_a_row_is_flipped_in_every_second_epoch(seed, stage, epoch, identity) -> None:
+    first, second, third = (flipped(seed, stage=stage, epoch=epoch + later, identity=identity) for later in range(3))
+    assert first == third != second
+
+
+def test_half_of_the_rows_begin_flipped_and_seed_and_stage_choose_which() -> None:
+    assert 160 <= sum(sides()) <= 240  # four standard deviations of 400 fair coins
+    for other in (sides(seed=1), sides(stage=1)):
+        assert 160 <= sum(one != another for one, another in zip(sides(), other, strict=True)) <= 240
