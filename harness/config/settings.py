@@ -72,6 +72,7 @@ class Training:
         accumulate: micro-batches that a step's rows are computed in; more of them need less memory. A GPU raises it by
             itself where a step does not fit.
         size: (height, width) pictures are trained at; None means the adapter's `Image.size`.
+        sampling: "even" reads every row once an epoch; "area" draws empty, small and large masks equally often.
         weight_decay: decoupled (AdamW); biases and norms have none.
         clip: largest gradient norm.
         ema: decay of the averaged weights, warmed up as min(ema, (1 + t) / (10 + t)); 0 keeps the last step's weights.
@@ -92,6 +93,7 @@ class Training:
     batch: int = 16
     accumulate: int = 1
     size: Size | None = None
+    sampling: Literal["even", "area"] = "even"
     weight_decay: float = 1e-2
     clip: float = 1.0
     ema: float = 0.99

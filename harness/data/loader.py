@@ -39,6 +39,7 @@ class Stream(Dataset):
         augmentation: what is done to a view of a picture.
         seed, fold, stage: of the order.
         alternating: a picture's left-right flip is not drawn each epoch, but takes turns.
+        classes: one byte a training row, its class; all are drawn equally often. Empty: each epoch is a permutation.
     """
 
     name: str
@@ -53,19 +54,20 @@ class Stream(Dataset):
     targets: np.ndarray | None = None
     arrays: Arrays = field(default_factory=dict)
     alternating: bool = False
+    classes: bytes = b""
 
     def __getitem__(self, position: int) -> tuple[dict[str, torch.Tensor], torch.Tensor, int]:
         """({input: tensor}, target, row) of the example at a position of the stream.
 
         Pictures are uint8 [C, H, W], masks float32 [1, H, W].
         """
-        row, epoch = self._row(position)
+        row, epoch, view = self._row(position)  # a row drawn twice in an epoch is seen two ways
         inputs = {name: torch.from_numpy(array[row]) for name, array in self.arrays.items()}
         mask = None if self.masks is None else self.masks[row][:, :, 0]
         if self.pictures is not None:
             assert self.augmentation is not None, "pictures need an augmentation, of strength 0 where none is wanted"
             identity, flip = self.ids[row], None
-            seed = view_seed(self.seed, stage=self.stage, epoch=epoch, identity=identity, view=0)
+            seed = view_seed(self.seed, stage=self.stage, epoch=epoch, identity=identity, view=view)
             if self.alternating:
                 flip = flipped(self.seed, stage=self.stage, epoch=epoch, identity=identity)
             picture, mask = self.augmentation(self.pictures[row], mask, seed, flip=flip)
@@ -75,9 +77,12 @@ class Stream(Dataset):
         assert self.targets is not None, "a training row has a mask or another target"
         return inputs, torch.from_numpy(self.targets[row]), row
 
-    def _row(self, position: int) -> tuple[int, int]:
-        index, epoch = place(position, len(self.rows), seed=self.seed, fold=self.fold, stage=self.stage)
-        return int(self.rows[index]), epoch
+    def _row(self, position: int) -> tuple[int, int, int]:
+        """(row, epoch, how often the epoch had it before) at a position of the stream."""
+        index, epoch, before = place(
+            position, len(self.rows), seed=self.seed, fold=self.fold, stage=self.stage, classes=self.classes
+        )
+        return int(self.rows[index]), epoch, before
 
     def steps(self, epochs: float, batch: int) -> int:
         """Optimizer steps that read `epochs` passes."""

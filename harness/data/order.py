@@ -1,8 +1,10 @@
 """The order of rows, and the randomness of each view, as pure functions: nothing to save but a counter of rows.
 
-A stage reads an endless stream of rows: epoch after epoch, each a permutation of the training rows. Position p of the
-stream is row `order(epoch = p // N)[p % N]`, so that batches may cross the border of two epochs, every batch is full,
-and no tail is dropped.
+A stage reads an endless stream of rows: epoch after epoch, each a permutation of the training rows, or N draws from
+classes of them. Position p of the stream is row `order(epoch = p // N)[p % N]`, so that batches may cross the border of
+two epochs, every batch is full, and no tail is dropped.
+
+N rows.
 """
 
 from __future__ import annotations
@@ -12,17 +14,51 @@ from functools import lru_cache
 
 import numpy as np
 
+from harness.data.strata import quantile_labels
+
+PARTS = 4  # classes that masks with something in them are divided into
+
 
 @lru_cache(maxsize=8)
-def order(rows: int, *, seed: int, fold: int, stage: int, epoch: int) -> np.ndarray:
-    """int64 [rows]: the permutation of one epoch."""
-    return np.random.default_rng([seed, fold, stage, epoch]).permutation(rows)
+def order(rows: int, *, seed: int, fold: int, stage: int, epoch: int, classes: bytes = b"") -> np.ndarray:
+    """int64 [N]: one epoch: a permutation, or as many draws from each class, with replacement.
+
+    Args:
+        rows: N.
+        classes: one byte a row, its class (bytes: a key of the cache that is hashed once); with fewer than two of them
+            there is nothing to even out.
+    """
+    random = np.random.default_rng([seed, fold, stage, epoch])
+    if len(set(classes)) < 2:
+        return random.permutation(rows)
+    assert len(classes) == rows, "each row has a class"
+    of_row = np.frombuffer(classes, dtype=np.uint8)
+    known = random.permutation(np.unique(of_row))  # each epoch others get the draws that do not divide evenly
+    turns = random.permutation(np.resize(known, rows))
+    drawn = np.empty(rows, dtype=np.int64)
+    for number in known:
+        turn = turns == number
+        drawn[turn] = random.choice(np.flatnonzero(of_row == number), np.count_nonzero(turn))
+    return drawn
 
 
-def place(position: int, rows: int, *, seed: int, fold: int, stage: int) -> tuple[int, int]:
-    """(index into the training rows, epoch) at a position of the stream."""
+def place(position: int, rows: int, *, seed: int, fold: int, stage: int, classes: bytes = b"") -> tuple[int, int, int]:
+    """(index into the training rows, epoch, how often the epoch had that row before) at a position of the stream."""
     epoch, rest = divmod(position, rows)
-    return int(order(rows, seed=seed, fold=fold, stage=stage, epoch=epoch)[rest]), epoch
+    drawn = order(rows, seed=seed, fold=fold, stage=stage, epoch=epoch, classes=classes)
+    before = int(np.count_nonzero(drawn[:rest] == drawn[rest])) if classes else 0
+    return int(drawn[rest]), epoch, before
+
+
+def area_classes(areas: np.ndarray) -> bytes:
+    """One byte a row: 0 of an empty mask, else from 1 on which quarter of the others its area [N] lies in.
+
+    Equal areas share a class: there may be fewer than four.
+    """
+    classes, filled = np.zeros(len(areas), dtype=np.uint8), areas > 0
+    if filled.any():
+        classes[filled] = 1 + quantile_labels(areas[filled], bins=PARTS).argmax(axis=1)
+    return classes.tobytes()
 
 
 def steps(rows: int, batch: int, epochs: float) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from harness.competition import Competition
 from harness.config import TrainConfig
+from harness.pipeline import regularising
 from harness.pipeline.fold import first_batch, stream
 from harness.pipeline.nets import CPU, build_net, fit_fold
 from harness.pipeline.parts import Data
@@ -25,6 +26,7 @@ def check(competition: Competition, config: TrainConfig, root: Any, world: World
     """
     data = prepare(competition, config, root, world)
     competition = data.competition
+    regularising.check(competition, config)
     test = prepare_test(competition, config, root, world)
     plan = plan_folds(competition, config, data)
     for row in sorted({0, len(data) // 2, len(data) - 1}):

@@ -15,6 +15,7 @@ from harness.config import TrainConfig
 from harness.data import loader
 from harness.data.augment import Augmentation
 from harness.data.folds import FoldPlan
+from harness.data.order import area_classes
 from harness.data.windows import TextWindows
 from harness.errors import ConfigError
 from harness.models.layers import layer_of
@@ -89,6 +90,7 @@ def stream(
         targets=data.targets,
         arrays=fitted.arrays(data),
         alternating=config.train.flip == "alternating",
+        classes=area_classes(data.areas()[rows]) if config.train.sampling == "area" else b"",
     )
 
 

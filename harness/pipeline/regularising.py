@@ -21,6 +21,7 @@ def check(competition: Competition, config: TrainConfig) -> None:
     _check_encoder(competition, config)
     _check_blur(competition, config)
     _check_flip(competition, config)
+    _check_sampling(competition, config)
     mixing(competition, config, fold=0, stage=0, total=1)
     loss_of(competition, config, competition.task.loss)
 
@@ -97,3 +98,9 @@ def _check_flip(competition: Competition, config: TrainConfig) -> None:
     if config.train.flip == "alternating" and (picture is None or "hflip" not in picture.symmetries):
         problem = f"train.flip=alternating, but {competition.name} declares no left-right flip"
         raise ConfigError(problem, fix="leave it at random, or declare hflip where the target bears it")
+
+
+def _check_sampling(competition: Competition, config: TrainConfig) -> None:
+    if config.train.sampling == "area" and competition.task.kind != "mask":
+        problem = f"train.sampling=area, but the task is {competition.task.name}"
+        raise ConfigError(problem, fix="leave it at even: only masks of one foreground have an area")

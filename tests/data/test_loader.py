@@ -44,6 +44,7 @@ def stream(
     strength=1.0,
     symmetries: tuple[Symmetry, ...] = ("hflip",),
     alternating=False,
+    classes=b"",
 ):
     return Stream(
         name="image",
@@ -56,6 +57,7 @@ def stream(
         fold=1,
         stage=0,
         alternating=alternating,
+        classes=classes,
     )
 
 
@@ -118,6 +120,21 @@ def test_an_alternating_row_shows_its_mirror_image_in_the_next_epoch(caches) -> 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_alternating_batches_from_a_cursor_are_the_tail_of_the_whole_stream(caches, workers: int) -> None:
     source = stream(caches, alternating=True)
+    assert_equal(read(source, 8, 3, workers=workers), read(source, 0, 5)[2:])
+
+
+def test_a_row_drawn_twice_in_an_epoch_is_seen_two_ways(caches) -> None:
+    """Five rows of one class and one of another: of the epoch's six, three are that one's."""
+    source = stream(caches, classes=bytes([0, 0, 0, 0, 0, 1]))
+    for epoch in range(4):
+        examples = [source[position] for position in range(6 * epoch, 6 * epoch + 6)]
+        views = [inputs["image"].numpy().tobytes() for inputs, _, row in examples if row == 8]
+        assert len(views) == len(set(views)) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_drawn_from_classes_are_the_same_from_any_cursor(caches, workers: int) -> None:
+    source = stream(caches, classes=bytes([0, 0, 0, 0, 1, 1]))
     assert_equal(read(source, 8, 3, workers=workers), read(source, 0, 5)[2:])
 
 
