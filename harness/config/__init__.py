@@ -10,11 +10,10 @@ from harness.config.settings import (
     Precision,
     ReportSettings,
     SearchSpace,
-    Size,
-    Stage,
     TrainConfig,
     Training,
 )
+from harness.config.stage import Size, Stage
 
 __all__ = [
     "DataSettings",

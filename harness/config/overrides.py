@@ -7,7 +7,8 @@ import typing
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from harness.config.settings import Stage, TrainConfig, require
+from harness.config.settings import TrainConfig
+from harness.config.stage import Stage, require
 from harness.typed import check_key, from_values, parse
 
 

@@ -6,59 +6,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
 
-from harness.errors import ConfigError
+from harness.config.stage import SIZES, Schedule, Size, Stage, require
 
-Size = tuple[int, int]
-Schedule = Literal["one-cycle", "cosine", "warmup-stable-decay", "constant"]
 Precision = Literal["auto", "fp16", "bf16", "fp32"]
-SIZES = "sizes are height x width, 8 or more"
-
-
-def require(condition: bool, problem: str, fix: str) -> None:
-    if not condition:
-        raise ConfigError(problem, fix=fix)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stretch of training.
-
-    Attributes:
-        name: under which its weights are kept.
-        epochs: passes over the training rows; a fraction is allowed.
-        size: (height, width) of its pictures; None means `train.size`.
-        freeze: hold the encoder still, but for its norms, and train the rest.
-        rates: peak rates of the encoder's first layer and of the head, those between in geometric steps; None means
-            `train.rate` for all.
-        augment: strength of the augmentation; None means `train.augment`.
-        batch: rows per optimizer step; None means `train.batch`.
-        schedule: of the rate; None means `train.schedule`.
-        find: a range test finds the peak rate before the stage; those of `rates` keep their ratio.
-    """
-
-    name: str = "train"
-    epochs: float = 10
-    size: Size | None = None
-    freeze: bool = False
-    rates: tuple[float, float] | None = None
-    augment: float | None = None
-    batch: int | None = None
-    schedule: Schedule | None = None
-    find: bool = False
-
-    def __post_init__(self) -> None:
-        require(0 < self.epochs < inf, f"a stage of {self.epochs} epochs", "epochs must be above 0, and a number")
-        require(self.size is None or min(self.size) >= 8, f"a stage of size {self.size}", SIZES)
-        require(
-            self.name.replace("-", "").replace("_", "").isalnum(),
-            f"a stage called {self.name!r}",
-            "a stage's name is part of a file name: letters, digits, - and _",
-        )
-        if self.rates is not None:
-            low, high = self.rates
-            require(0 < low <= high < inf, f"a stage of rates {low},{high}", "low,high with 0 < low <= high")
-        require(self.augment is None or 0 <= self.augment <= 1, f"a stage of augment={self.augment}", "0 to 1")
-        require(self.batch is None or self.batch >= 1, f"a stage of batch={self.batch}", "a batch has at least one row")
 
 
 @dataclass(frozen=True)
@@ -83,6 +33,7 @@ class Training:
         mixup, cutmix: parameters of the Beta distributions that mix pictures of a batch; 0 is off.
         mixed: share of a stage's steps in which they are on; the last ones see plain pictures.
         smoothing: share of each label's certainty that is spread over all labels.
+        class_weights: rare labels, or pixels of rare classes, count more, by their frequency in the training rows.
         loss: of masks and class maps; "own" is the task's (cross-entropy, of masks with Dice).
         workers: loader processes; -1 means none on a CPU, one less than the cores (at most 8) on a GPU.
         save_every: optimizer steps between two saved states.
@@ -105,6 +56,7 @@ class Training:
     cutmix: float = 0.0
     mixed: float = 0.8
     smoothing: float = 0.0
+    class_weights: bool = False
     loss: Literal["own", "dice", "focal", "lovasz", "tversky"] = "own"
     workers: int = -1
     save_every: int = 200

@@ -27,6 +27,7 @@ from harness.models.language import AwdLstm
 from harness.models.layouts import lay_out
 from harness.models.masks import MaskNet
 from harness.models.table import TableEncoder, TableNet
+from harness.pipeline import regularising
 from harness.pipeline.hardware import Hardware, load_pretrained
 from harness.pipeline.parts import Data, Part
 from harness.tasks import Task
@@ -43,11 +44,13 @@ class Fitted:
         task: with their centre and spread.
         table: of the table input, where there is one.
         vocabulary: of the text input, where there is one.
+        weights: of the labels or classes in the loss, where asked for; needed for training alone, never written.
     """
 
     task: Task
     table: tables.TableFit | None = None
     vocabulary: Vocabulary | None = None
+    weights: tuple[float, ...] | None = None
 
     def arrays(self, part: Part) -> dict[str, np.ndarray]:
         """The table's arrays of all rows: "numbers" and "codes"; none without a table."""
@@ -78,7 +81,9 @@ class Fitted:
 
 def fit_fold(competition: Competition, config: TrainConfig, *, data: Data, plan: FoldPlan, fold: int) -> Fitted:
     """Fitted on the rows that train when `fold` validates, and on no other."""
-    return fit_rows(competition, config, data=data, rows=plan.training(fold))
+    rows = plan.training(fold)
+    fitted = fit_rows(competition, config, data=data, rows=rows)
+    return replace(fitted, weights=regularising.class_weights(config, data, rows=rows))
 
 
 def fit_rows(competition: Competition, config: TrainConfig, *, data: Data, rows: np.ndarray) -> Fitted:

@@ -1,15 +1,27 @@
-"""Which regularisation, loss and saving of memory a task can take, from what the settings ask for."""
+"""Which regularisation, loss and saving of memory a task can take, from what the settings ask for.
+
+N training rows.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
 
 from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.errors import ConfigError
+from harness.metrics import VOID
 from harness.models.antialias import SMALLEST
 from harness.models.mask_losses import MaskLoss
+from harness.pipeline.parts import Data
 from harness.pipeline.preparation import stage_size
+from harness.training import weighing
 from harness.training.loop import Loss
 from harness.training.mixing import Mixing, Smoothed
+from harness.training.weighing import WeightedClasses, WeightedLabel, WeightedTags
 
 
 def check(competition: Competition, config: TrainConfig) -> None:
@@ -22,6 +34,7 @@ def check(competition: Competition, config: TrainConfig) -> None:
     _check_blur(competition, config)
     _check_flip(competition, config)
     _check_sampling(competition, config)
+    _check_weights(competition, config)
     mixing(competition, config, fold=0, stage=0, total=1)
     loss_of(competition, config, competition.task.loss)
 
@@ -61,22 +74,58 @@ def mixing(competition: Competition, config: TrainConfig, *, fold: int, stage: i
     )
 
 
-def loss_of(competition: Competition, config: TrainConfig, loss: Loss) -> Loss:
-    """The task's loss, or the one asked for in its place; of labels less certain where asked for.
+def loss_of(
+    competition: Competition,
+    config: TrainConfig,
+    loss: Loss,
+    *,
+    weights: Sequence[float] | None = None,
+    device: str = "cpu",
+) -> Loss:
+    """The task's loss, or the one asked for in its place; of labels less certain, or of weights, where asked for.
+
+    Args:
+        weights: of the labels or classes, see `class_weights`.
 
     Raises:
         ConfigError: asked for where there are no masks, or no labels.
     """
     share, name, kind = config.train.smoothing, config.train.loss, competition.task.kind
+    weigh = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
+    if weigh is not None and kind == "classes":
+        loss = WeightedClasses(weigh)
     if name != "own":
         if kind not in ("mask", "classes"):
             raise ConfigError(f"train.loss={name} without masks", fix="leave it at own")
         loss = MaskLoss(name, loss, classes=kind == "classes")
-    if share:
-        if kind not in ("label", "tags"):
-            raise ConfigError(f"train.smoothing={share} without labels", fix="leave it at 0")
-        loss = Smoothed(loss, share, several=kind == "tags")
-    return loss
+    if share and kind not in ("label", "tags"):
+        raise ConfigError(f"train.smoothing={share} without labels", fix="leave it at 0")
+    if weigh is not None and kind in ("label", "tags"):
+        return WeightedTags(weigh, share) if kind == "tags" else WeightedLabel(weigh, share)
+    return Smoothed(loss, share, several=kind == "tags") if share else loss
+
+
+def class_weights(config: TrainConfig, data: Data, *, rows: np.ndarray) -> tuple[float, ...] | None:
+    """What each label or class counts for in the loss, by its frequency among these training rows; None: all alike.
+
+    Args:
+        rows: int64 [N], the training rows.
+
+    Raises:
+        ConfigError: asked for where nothing has a frequency.
+    """
+    _check_weights(data.competition, config)
+    if not config.train.class_weights:
+        return None
+    kind, outputs = data.competition.task.kind, data.competition.task.outputs
+    if kind == "classes":
+        assert data.masks is not None, "class maps are masks"
+        masks = data.masks
+        counts = [np.bincount(masks[row].ravel(), minlength=VOID + 1)[:outputs] for row in rows.tolist()]
+        return tuple(weighing.pixel_weights(np.stack(counts)).tolist())
+    assert data.targets is not None, "labels are targets"
+    weights = weighing.tag_weights if kind == "tags" else weighing.label_weights
+    return tuple(weights(data.targets[rows]).tolist())
 
 
 def _check_blur(competition: Competition, config: TrainConfig) -> None:
@@ -104,3 +153,14 @@ def _check_sampling(competition: Competition, config: TrainConfig) -> None:
     if config.train.sampling == "area" and competition.task.kind != "mask":
         problem = f"train.sampling=area, but the task is {competition.task.name}"
         raise ConfigError(problem, fix="leave it at even: only masks of one foreground have an area")
+
+
+def _check_weights(competition: Competition, config: TrainConfig) -> None:
+    if not config.train.class_weights:
+        return
+    if competition.task.kind not in ("label", "tags", "classes"):
+        problem = f"train.class_weights, but the task is {competition.task.name}"
+        raise ConfigError(problem, fix="leave it at false: only labels and classes have a frequency")
+    if config.train.loss == "focal":
+        problem = "train.class_weights with train.loss=focal"
+        raise ConfigError(problem, fix="choose one of the two: focal stands in the place of what would be weighted")

@@ -117,7 +117,7 @@ def stage_recipe(
     """What stays the same while a stage trains; the loss is read and reported once a pass over the rows."""
     settings, device, batch = config.train, hardware.device, batch_of(config, stage)
     return loop.Recipe(
-        loss=regularising.loss_of(competition, config, fitted.task.loss),
+        loss=regularising.loss_of(competition, config, fitted.task.loss, weights=fitted.weights, device=device),
         batches=functools.partial(
             examples.batches,
             batch=batch,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from harness import registry
 from harness.competition import Competition, Symmetry
@@ -16,8 +17,8 @@ from harness.config import TrainConfig, override
 from harness.data.loader import Stream
 from harness.data.order import area_classes
 from harness.errors import ConfigError
-from harness.pipeline import fold, planning
-from harness.pipeline.regularising import check
+from harness.pipeline import fold, nets, planning, stages
+from harness.pipeline.regularising import check, mixing
 from tests.kit import sample_data
 
 
@@ -36,7 +37,7 @@ def stream(name: str, cache: Path, *settings: str) -> Stream:
 
 def test_the_options_are_off_unless_asked_for() -> None:
     settings = TrainConfig().train
-    assert (settings.flip, settings.sampling) == ("random", "even")
+    assert (settings.flip, settings.sampling, settings.class_weights) == ("random", "even", False)
 
 
 def test_alternating_flips_reach_the_stream(shared_cache: Path) -> None:
@@ -89,3 +90,91 @@ def test_sampling_by_area_of_what_has_none_is_refused(name: str) -> None:
     competition = registry.load(name)
     with pytest.raises(ConfigError, match=f"but the task is {competition.task.name}"):
         check(competition, override(competition.defaults, ["train.sampling=area"]))
+
+
+def weights(name: str, cache: Path, number: int, *settings: str) -> tuple[float, ...] | None:
+    competition, config, data = sample_data(name, cache, *settings)
+    plan = planning.plan_folds(competition, config, data)
+    return nets.fit_fold(competition, config, data=data, plan=plan, fold=number).weights
+
+
+def test_labels_are_weighed_by_the_rows_a_fold_trains_on_and_no_other(shared_cache: Path) -> None:
+    competition, config, data = sample_data("gemstones-images", shared_cache, "train.class_weights=true")
+    plan = planning.plan_folds(competition, config, data)
+    assert data.targets is not None
+    found = nets.fit_fold(competition, config, data=data, plan=plan, fold=0).weights
+    training = data.targets[plan.training(0)]
+    assert found is not None
+    assert (training * found).sum(axis=1).mean() == pytest.approx(1)
+    counts = training.sum(axis=0)
+    assert np.ptp((counts * found)[counts > 0]) == pytest.approx(0)
+    elsewhere = data.targets.copy()
+    elsewhere[plan.validation(0)] = np.roll(elsewhere[plan.validation(0)], 1, axis=1)
+    other = dataclasses.replace(data, targets=elsewhere)
+    assert nets.fit_fold(competition, config, data=other, plan=plan, fold=0).weights == found
+    assert nets.fit_fold(competition, config, data=other, plan=plan, fold=1).weights != found
+
+
+def test_classes_are_weighed_by_the_pixels_of_the_training_masks(shared_cache: Path) -> None:
+    competition, config, data = sample_data("camvid", shared_cache, "train.class_weights=true")
+    plan = planning.plan_folds(competition, config, data)
+    assert data.masks is not None
+    found = nets.fit_fold(competition, config, data=data, plan=plan, fold=0).weights
+    pixels = np.concatenate([data.masks[row].ravel() for row in plan.training(0)])
+    counts = np.bincount(pixels[pixels != 255], minlength=competition.task.outputs)
+    assert found is not None
+    assert (counts * found).sum() / counts.sum() == pytest.approx(1)
+    assert found[int(counts.argmin())] > 1 > found[int(counts.argmax())]
+
+
+@pytest.mark.parametrize("name", ["camvid", "gemstones-images", "planet", "playground-series-s3e8"])
+def test_nothing_is_weighed_unless_asked_for(name: str, shared_cache: Path) -> None:
+    assert weights(name, shared_cache, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("gemstones-images", []),
+        ("gemstones-images", ["train.smoothing=0.1", "train.mixup=0.4", "train.cutmix=1"]),
+        ("planet", ["train.smoothing=0.1", "train.mixup=0.4"]),
+        ("camvid", ["train.cutmix=1", "train.loss=lovasz"]),
+    ],
+)
+def test_a_weighted_stage_trains_on_other_numbers_than_a_plain_one(
+    name: str, settings: list[str], shared_cache: Path
+) -> None:
+    """The recipe's own loss, on a real batch mixed as it would be."""
+    losses = []
+    for weighted in ("true", "false"):
+        competition, config, data = sample_data(name, shared_cache, f"train.class_weights={weighted}", *settings)
+        check(competition, config)
+        plan = planning.plan_folds(competition, config, data)
+        fitted = nets.fit_fold(competition, config, data=data, plan=plan, fold=0)
+        examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0, fitted=fitted)
+        recipe = stages.stage_recipe(
+            competition, config, nets.CPU, examples, fitted, stage=0, report=lambda step, loss, rate: None
+        )
+        batch, mix = fold.first_batch(examples, 4), mixing(competition, config, fold=0, stage=0, total=9)
+        batch = batch if mix is None else mix(batch, 0)
+        assert batch.target is not None
+        shape = (4, competition.task.outputs, *batch.target.shape[2:])
+        logits = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        losses.append(recipe.loss(logits.half(), batch.target))
+    assert all(loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses)
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "problem"),
+    [
+        ("ultrasound-nerve-segmentation", [], "but the task is binary mask"),
+        ("playground-series-s3e8", [], "but the task is regression"),
+        ("text-language-model", [], "but the task is language model"),
+        ("camvid", ["train.loss=focal"], "with train.loss=focal"),
+    ],
+)
+def test_weights_of_what_has_no_frequency_are_refused(name: str, settings: list[str], problem: str) -> None:
+    competition = registry.load(name)
+    with pytest.raises(ConfigError, match=f"train.class_weights,? {problem}"):
+        check(competition, override(competition.defaults, ["train.class_weights=true", *settings]))
