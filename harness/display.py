@@ -74,7 +74,7 @@ def summary(result: dict[str, Any]) -> str:
         f"{result['device']}, {result['precision']}, weights {result['weights']}, {result['seconds']} s",
         f"determinism: {repeats(result)}",
         f"submission: {result['submission']}",
-        f"scores: {result['run']}/scores.json",
+        f"scores: {result['run']}/scores.json, training: {result['run']}/training.png",
     ]
     return "\n".join(lines)
 

@@ -20,6 +20,7 @@ from harness.errors import HarnessError, RunError
 from harness.hashing import hash_value
 from harness.pipeline import (
     answer,
+    drawing,
     fold,
     following,
     hardware,
@@ -193,6 +194,7 @@ def _proceed(
         "determinism": {"level": config.determinism, "broken_by": sorted(broken)},
         "weights": machine.encoder_weights or "scratch",
     }
+    drawing.draw(run, title=f"{competition.name}: {scored['score']['metric']} {scored['score']['value']:.4f}")
     files.write_json(run.path / "scores.json", result)
     run.finish("write", [*inputs, wanted], score=result["score"]["value"])
     return files.finite(result)

@@ -51,7 +51,9 @@ def find_rate(
     training.stage = stage
     stages.paced(training, config)
     examples = fold.stream(data.competition, config, data=data, plan=plan, fold=0, stage=stage, fitted=fitted)
-    recipe = stages.stage_recipe(data.competition, config, machine, examples, fitted, stage=stage, report=_silent)
+    recipe = stages.stage_recipe(
+        data.competition, config, machine, examples, fitted, fold=0, stage=stage, report=_silent
+    )
     return range_test(training, recipe, low=span.low, high=span.high, steps=span.steps)
 
 

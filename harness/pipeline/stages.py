@@ -52,24 +52,27 @@ def train_stage(
         job.run.log("train", fold=fold, stage=stage.name, step=step, loss=loss, rate=rate)
 
     recipe = stage_recipe(
-        job.competition, job.config, job.hardware, examples, fitted, stage=training.stage, report=report
+        job.competition, job.config, job.hardware, examples, fitted, fold=fold, stage=training.stage, report=report
     )
-    mix = regularising.mixing(job.competition, job.config, fold=fold, stage=training.stage, total=total)
-    recipe = replace(recipe, say=lambda text: job.world.say(f"fold {fold}: {text}"), mix=mix or loop.unmixed)
-    recipe = replace(recipe, shard=replace(job.shard, draws=(job.config.seed, fold, training.stage)))
+
+    def say(text: str) -> None:
+        if job.shard.rank == 0:
+            job.world.say(f"fold {fold}: {text}")
+            job.run.log("said", fold=fold, stage=stage.name, step=training.step, text=text)
+
+    shard = replace(job.shard, draws=(job.config.seed, fold, training.stage))
+    recipe = replace(recipe, shard=shard, say=say)
     if training.step == 0:
         training.parts = fitting.parts(job, training, recipe, batch=batch_of(job.config, training.stage))
     paced(training, job.config)
     if stage.find and training.step == 0:
         find_peak(job, training, recipe, fold=fold)
     peak = paced(training, job.config)
-    rate = schedule.planned(
-        stage.schedule or settings.schedule,
-        total=total,
-        peak=peak,
-        warmup=settings.warmup,
-        cooldown=settings.cooldown,
-    )
+    name = stage.schedule or settings.schedule
+    plan = {"total": total, "peak": peak, "warmup": settings.warmup, "cooldown": settings.cooldown}
+    if job.shard.rank == 0:
+        job.run.log("schedule", fold=fold, stage=stage.name, schedule=name, **plan)
+    rate = schedule.planned(name, **plan)
     recovery.train(
         training,
         total,
@@ -111,11 +114,13 @@ def stage_recipe(
     examples: Examples,
     fitted: Fitted,
     *,
+    fold: int,
     stage: int,
     report: loop.Report,
 ) -> loop.Recipe:
     """What stays the same while a stage trains; the loss is read and reported once a pass over the rows."""
     settings, device, batch = config.train, hardware.device, batch_of(config, stage)
+    total = examples.steps(config.stages[stage].epochs, batch)
     return loop.Recipe(
         loss=regularising.loss_of(competition, config, fitted.task.loss, weights=fitted.weights, device=device),
         batches=functools.partial(
@@ -130,4 +135,5 @@ def stage_recipe(
         ema=settings.ema,
         report_every=max(1, examples.steps(1, batch)),
         report=report,
+        mix=regularising.mixing(competition, config, fold=fold, stage=stage, total=total) or loop.unmixed,
     )

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from harness import files
+
+
+@dataclass
+class Curve:
+    """How the training of a fold went.
+
+    Attributes:
+        rates, momenta: of every step, the stages one after the other.
+        losses: (step, mean loss since the reading before).
+        begins: (first step, name) of the stages.
+    """
+
+    rates: list[float] = field(default_factory=list)
+    momenta: list[float] = field(default_factory=list)
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    begins: list[tuple[int, str]] = field(default_factory=list)
+
+
+def training(path: Path, curves: Mapping[int, Curve], *, title: str) -> None:
+    """Writes a PNG of learning rate, momentum and loss over the steps, a line for each fold."""
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    rates, momenta, losses = figure.subplots(3, sharex=True)
+    for fold, curve in curves.items():
+        rates.plot(curve.rates, color=f"C{fold}")
+        momenta.plot(curve.momenta, color=f"C{fold}")
+        losses.plot(*zip(*curve.losses, strict=True), color=f"C{fold}", label=f"fold {fold}")
+    for first, name in next(iter(curves.values())).begins:
+        for axes in (rates, momenta, losses):
+            axes.axvline(first, color="0.85", zorder=0)
+        rates.annotate(name, (first, 1), xycoords=("data", "axes fraction"), va="bottom")
+    rates.set(ylabel="learning rate of the head")
+    momenta.set(ylabel="momentum")
+    losses.set(ylabel="loss", xlabel="optimizer step")
+    losses.legend()
+    figure.suptitle(title)
+    _write(figure, path)
 
 
 def range_test(
@@ -38,6 +75,10 @@ def range_test(
     axes.set_ylim(low - 0.2 * (high - low) - 1e-9, high + 0.6 * (high - low) + 1e-9)
     axes.set(xscale="log", xlabel="learning rate of the head", ylabel="loss", title=title)
     axes.legend()
+    _write(figure, path)
+
+
+def _write(figure: Figure, path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
     files.write_bytes(path, content.getvalue())

@@ -105,7 +105,7 @@ def test_no_step_waits_for_the_device_between_reports(name: str, shared_cache: P
     def report(step: int, loss: float, rate: float) -> None:
         reports.append(step)
 
-    usual = stages.stage_recipe(competition, config, machine, examples, fitted, stage=0, report=report)
+    usual = stages.stage_recipe(competition, config, machine, examples, fitted, fold=0, stage=0, report=report)
     rate = schedule.planned("constant", total=100, peak=1e-4, warmup=0.01, cooldown=0.0)
     loop.advance(training, 2, rate, dataclasses.replace(usual, report_every=100))  # kernels and memory are found
 

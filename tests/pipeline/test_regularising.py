@@ -153,7 +153,7 @@ def test_a_weighted_stage_trains_on_other_numbers_than_a_plain_one(
         fitted = nets.fit_fold(competition, config, data=data, plan=plan, fold=0)
         examples = fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0, fitted=fitted)
         recipe = stages.stage_recipe(
-            competition, config, nets.CPU, examples, fitted, stage=0, report=lambda step, loss, rate: None
+            competition, config, nets.CPU, examples, fitted, fold=0, stage=0, report=lambda step, loss, rate: None
         )
         batch, mix = fold.first_batch(examples, 4), mixing(competition, config, fold=0, stage=0, total=9)
         batch = batch if mix is None else mix(batch, 0)
