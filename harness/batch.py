@@ -28,6 +28,12 @@ class Batch:
     rows: torch.Tensor
     share: float = 1.0
 
+    def first(self, rows: int) -> Batch:
+        """Its first rows."""
+        inputs = {name: tensor[:rows] for name, tensor in self.inputs.items()}
+        target = None if self.target is None else self.target[:rows]
+        return Batch(inputs, target, self.rows[:rows], self.share)
+
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`; copies from pinned memory do not wait."""
         return Batch(

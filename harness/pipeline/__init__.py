@@ -20,6 +20,7 @@ from harness.errors import HarnessError, RunError
 from harness.hashing import hash_value
 from harness.pipeline import (
     answer,
+    beginnings,
     drawing,
     fold,
     following,
@@ -36,7 +37,7 @@ from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import plan_folds, wanted_folds, write_folds
 from harness.pipeline.prediction import predict
 from harness.pipeline.preparation import World, prepare, prepare_test
-from harness.training import determinism
+from harness.training import determinism, memory
 from harness.training.shards import Shard
 
 SCHEMA = 1
@@ -59,7 +60,7 @@ def run(
 def _run(
     competition: Competition, config: TrainConfig, request: Request, *, out: Path | None, world: World, shard: Shard
 ) -> dict[str, Any]:
-    following.check(config, shard)
+    following.check(competition, config, shard)
     folder = runs.create(out, competition.name)
     settings = {
         "schema": SCHEMA,
@@ -89,18 +90,15 @@ def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: W
     Raises:
         RunError: the data is not what the run began with.
     """
-    finished = folder.scores()
-    if finished is not None:
-        return finished
     settings = folder.settings()
     request = from_json(settings["request"], Request)
-    where = elsewhere(request, data, sample)
-    with (
-        following.together(request.device, world, data=data, sample=sample) as shard,
-        folder.alone(),
-        processes.shared_threads(request),
-    ):
-        return _proceed(registry.load(settings["competition"]), folder, settings, where, world, shard)
+    with following.together(request.device, world, data=data, sample=sample) as shard:
+        finished = folder.scores()
+        if finished is not None:
+            return finished
+        where = elsewhere(request, data, sample)
+        with folder.alone(), processes.shared_threads(request):
+            return _proceed(registry.load(settings["competition"]), folder, settings, where, world, shard)
 
 
 def _proceed(
@@ -123,7 +121,8 @@ def _proceed(
     for sentence in plan.told:
         world.say(sentence)
     ahead = functools.partial(fold.work, competition, config, data=data, plan=plan, folds=len(wanted))
-    machine = fold.probed(competition, config, machine, data=data, plan=plan, ahead=ahead, world=world)
+    with determinism.level(config.determinism):
+        machine = fold.probed(competition, config, machine, data=data, plan=plan, ahead=ahead, world=world)
     decoded = _decoded(data, test, settings)
     # what the run began on stays in its record, also where this machine must go on with something else
     settings = {
@@ -136,6 +135,8 @@ def _proceed(
     }
     _write_start(run, settings, data, plan)
     job = Job(competition, config, run, machine, world, shard)
+    if config.begin:
+        beginnings.check(job, data, plan, fold=wanted[0])  # said before anything is trained
 
     folds_hash = plan.digest(data.rows.ids)
     inputs = [members.training_inputs(config), data_hash, folds_hash]
@@ -164,7 +165,7 @@ def _proceed(
         answer.write_own_submission(job, data=data)
         run.finish("predict", predicted)
     elif (record := run.done("predict", predicted, submission)) is None:
-        with determinism.level(config.determinism) as breaking:
+        with determinism.level(config.determinism) as breaking, memory.told():
             on_test = answer.write_submission(job, test=test, how=how)
         broken |= breaking
         test_score = held_out if on_test is None else on_test

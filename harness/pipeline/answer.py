@@ -45,7 +45,7 @@ class Answering:
 def decided(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterator[tuple[int, Any]]:
     """Yields (row, decision) of rows that no fold trained on."""
     kind = job.competition.task.kind
-    *networks, cheap = member_names(job, part)
+    *networks, cheap = member_names(job)
     members: list[Iterator[np.ndarray]] = []
     for name, weight in zip((*networks, cheap), how.weights, strict=True):
         if weight > 0 and name == cheap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ def ended(job: Job, data: Data, plan: FoldPlan, *, fold: int, stage: int) -> Pat
     facts += [job.config.layered, repr(job.competition.inputs), repr(job.competition.task), _source()]
     facts += [
         _named(job, fold).contents() if job.config.begin else None,
+        None if job.hardware.encoder_weights is None else hash_file(job.hardware.encoder_weights),
+        machines.device_name(job.hardware.device),
+        machines.environment(job.hardware.device)["packages"],
+        job.shard.number,
+        job.config.train.accumulate,
         data.hash,
         plan.digest(data.rows.ids),
         job.config.data.unit,
@@ -60,21 +66,53 @@ def keep(job: Job, training: state.TrainState, path: Path) -> None:
         training.save(path, snapshot)
 
 
-def begin(job: Job, training: state.TrainState, data: Data, plan: FoldPlan, *, fold: int) -> None:
-    """Puts the state where the last stage ended that an earlier run has trained alike, else where `begin` says."""
-    for stage in reversed(range(len(job.config.stages) - 1)):
-        path = ended(job, data, plan, fold=fold, stage=stage)
-        if path.exists():
-            try:
-                training.load(path)
-            except RunError:
-                continue  # cut short by a full disk: trained again
-            job.world.say(f"fold {fold} begins after stage {job.config.stages[stage].name}, as an earlier run left it")
-            return
+def state_file(run: Run, fold: int) -> Path:
+    """Where a fold's training state is kept until it is done."""
+    return run.path / "state" / f"fold{fold}.safetensors"
+
+
+def forget_state(run: Run, fold: int) -> None:
+    """Removes the training state of a fold that is done."""
+    path = state_file(run, fold)
+    for rest in (path, path.with_name(path.name + ".before")):
+        rest.unlink(missing_ok=True)
+    if path.parent.exists() and not any(path.parent.iterdir()):
+        path.parent.rmdir()
+
+
+def places(job: Job, data: Data, plan: FoldPlan, *, fold: int) -> list[Path]:
+    """The states there are to begin with: the fold's own, or where stages ended that an earlier run trained alike."""
+    own = state_file(job.run, fold)
+    if state.saved(own):
+        return [own]
+    ends = (ended(job, data, plan, fold=fold, stage=stage) for stage in reversed(range(len(job.config.stages) - 1)))
+    return [path for path in ends if path.exists()]
+
+
+def begin(
+    job: Job, training: state.TrainState, states: Sequence[Path], *, data: Data, plan: FoldPlan, fold: int
+) -> None:
+    """Puts the state at the first of `states` that can be read, else where `begin` says, else leaves it fresh.
+
+    Raises:
+        RunError: the fold's own state cannot be read.
+    """
+    for path in states:
+        own = path == state_file(job.run, fold)
+        try:
+            training.load(path)
+        except RunError:
+            if own:
+                raise
+            continue  # cut short by a full disk: trained again
+        if own:
+            job.world.say(f"fold {fold} goes on at step {training.step} of stage {training.stage}")
+        else:
+            name = job.config.stages[training.stage - 1].name
+            job.world.say(f"fold {fold} begins after stage {name}, as an earlier run left it")
+        return
     if job.config.begin:
-        named = _named(job, fold)
-        _check_same_folds(named, data, plan)
-        named.read(training)
+        check(job, data, plan, fold=fold).read(training)
         job.world.say(f"fold {fold} begins with the weights of {job.config.begin}")
 
 
@@ -104,8 +142,8 @@ class Named:
     asked: str
 
     def contents(self) -> str:
-        """Hash of the file."""
-        return hash_file(self.path)
+        """Hash of the file, read once: the run may be gone when a stage ends."""
+        return _contents(self.path)
 
     def read(self, training: state.TrainState) -> None:
         """Puts the weights into the net and its average.
@@ -119,6 +157,11 @@ class Named:
             fix = "begin with the same model.* settings, data.unit and, for trees of files, labels"
             raise ConfigError(f"begin={self.asked}: the weights are of another net", fix=fix) from error
         training.average_anew()
+
+
+@functools.cache
+def _contents(path: Path) -> str:
+    return hash_file(path)
 
 
 def _named(job: Job, fold: int) -> Named:
@@ -144,15 +187,17 @@ def _named(job: Job, fold: int) -> Named:
     return Named(run, path, asked)
 
 
-def _check_same_folds(named: Named, data: Data, plan: FoldPlan) -> None:
-    """Refuses weights that have seen rows which they are now to be scored on.
+def check(job: Job, data: Data, plan: FoldPlan, *, fold: int) -> Named:
+    """What a fold is told to begin with, unless it has seen rows which it is now to be scored on.
 
     Raises:
-        ConfigError: other data or other folds.
+        RunError, ConfigError: no such run, stage or fold; other data or other folds.
     """
+    named = _named(job, fold)
     settings = named.run.settings()
     same = settings.get("rows_hash") == data.hash
     if not same or not named.run.done("folds", [settings["data_hash"], plan.digest(data.rows.ids)]):
         what = "folds" if same else "data"
         fix = "give the same data, folds and seed: a fold must not be scored on rows that its weights were trained on"
         raise ConfigError(f"begin={named.asked} has other {what}", fix=fix)
+    return named

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from harness import files
-from harness.batch import Batch
 from harness.config import as_json
 from harness.hashing import hash_value
 from harness.pipeline.job import Job
@@ -33,13 +33,14 @@ def parts(job: Job, training: state.TrainState, recipe: loop.Recipe, *, batch: i
     if job.hardware.device != "cuda" or job.shard.number > 1:  # several processes would have to agree
         return asked
     card = torch.cuda.get_device_properties(0)
-    key = [card.name, card.total_memory, *_net(job, training.stage), batch]
+    free, _ = torch.cuda.mem_get_info()
+    limit = int(HEADROOM * (free + torch.cuda.memory_reserved()))
+    weights = sum(parameter.numel() for parameter in training.net.parameters())  # a vocabulary is in no setting
+    key = [card.name, limit >> 30, weights, *_net(job, training.stage), batch]
 
     def measure(rows: int) -> int | None:
         return _peak(training, recipe, rows)
 
-    free, _ = torch.cuda.mem_get_info()
-    limit = int(HEADROOM * (free + torch.cuda.memory_reserved()))
     return max(asked, -(-batch // fitting(job, key, measure, batch=batch, limit=limit)))
 
 
@@ -58,17 +59,16 @@ def fitting(job: Job, key: list[Any], measure: Measure, *, batch: int, limit: in
 def _net(job: Job, stage: int) -> list[Any]:
     """What of a stage decides how much memory a row needs."""
     competition, config = job.competition, job.config
-    settings = [config.stages[stage].freeze, config.train.ema > 0, config.data.unit, job.hardware.precision]
+    settings = [config.stages[stage].freeze, config.train.ema > 0, config.data.unit]
     size = stage_size(competition, config, stage) if competition.picture else None
-    return [competition.task.kind, competition.task.outputs, as_json(config.model), size, *settings]
+    net = [repr(competition.inputs), asdict(job.hardware), config.layered, as_json(config.model)]
+    return [competition.task.kind, competition.task.outputs, size, *net, *settings]
 
 
 def _peak(training: state.TrainState, recipe: loop.Recipe, rows: int) -> int | None:
     """Bytes at most allocated in one step on the first rows, which is then undone; None where they ran out."""
     before = training.snapshot()
-    first = next(iter(recipe.batches(training.cursor, 1)))
-    assert first.target is not None, "training batches carry targets"
-    few = Batch({name: tensor[:rows] for name, tensor in first.inputs.items()}, first.target[:rows], first.rows[:rows])
+    few = next(iter(recipe.batches(training.cursor, 1))).first(rows)
     torch.cuda.reset_peak_memory_stats()
     try:
         training.net.train()

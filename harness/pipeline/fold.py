@@ -6,7 +6,7 @@ A pure function of (configuration, data, fold): trained alone, in any order, in 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.batch import Batch
@@ -19,7 +19,6 @@ from harness.data.order import area_classes
 from harness.data.windows import TextWindows
 from harness.errors import ConfigError
 from harness.models.layers import layer_of
-from harness.models.masks import STRIDE
 from harness.pipeline import beginnings, probes, stages
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
@@ -33,7 +32,6 @@ from harness.pipeline.network import (
 )
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World, stage_size
-from harness.runs import Run
 from harness.training import compiling, loop, memory, shards, state
 
 
@@ -71,8 +69,9 @@ def stream(
     picture, augmentation = competition.picture, None
     if picture is not None:
         size = stage_size(competition, config, stage)
-        if stages.batch_of(config, stage) * -(-size[0] // STRIDE) * -(-size[1] // STRIDE) < 2:
-            raise ConfigError(f"one row of {size[0]}x{size[1]} in a batch", fix="raise train.batch or train.size")
+        if stages.batch_of(config, stage) // config.train.accumulate < stages.least_rows(competition, config, stage):
+            fix = "raise train.batch or train.size, or lower train.accumulate"
+            raise ConfigError(f"one row of {size[0]}x{size[1]} at a time", fix=fix)
         class_map = competition.task.kind == "classes"
         strength = config.stages[stage].augment
         strength = config.train.augment if strength is None else strength
@@ -136,25 +135,26 @@ def probed(
     )
 
 
-def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> None:
+def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan, places: Sequence[Path]) -> None:
     """Trains, writes `weights/fold<k>.safetensors`, loads it back, writes `oof/<variant>/fold<k>.npy`."""
-    train_weights(job, fold, data=data, plan=plan).write(fitted_file(job.run, fold))
+    train_weights(job, fold, data=data, plan=plan, places=places).write(fitted_file(job.run, fold))
     rows = plan.validation(fold).tolist()
     for member in variants(job.competition, job.config):
         predicted = predict_rows(job, rows, part=data, folds=[fold], member=member)
         write_predictions(job, predicted, out_of_fold_file(job.run, fold, member), data, rows)
 
 
-def train_weights(job: Job, fold: int, *, data: Data, plan: FoldPlan) -> Fitted:
-    """Trains all stages, and writes the weights of each; of several processes the first alone writes."""
+def train_weights(job: Job, fold: int, *, data: Data, plan: FoldPlan, places: Sequence[Path]) -> Fitted:
+    """Trains all stages, and writes the weights of each; of several processes the first alone writes.
+
+    Args:
+        places: of `beginnings.places`, as the first process found them.
+    """
     fitted = fit_fold(job.competition, job.config, data=data, plan=plan, fold=fold)
     training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold, shard=job.shard)
-    path = _state_file(job.run, fold)
-    if state.saved(path):
-        training.load(path)
-        job.world.say(f"fold {fold} goes on at step {training.step} of stage {training.stage}")
-    else:
-        beginnings.begin(job, training, data, plan, fold=fold)
+    beginnings.begin(job, training, places, data=data, plan=plan, fold=fold)
+    shards.agree(job.shard, training.stage, training.step)
+    path = beginnings.state_file(job.run, fold)
     while (stage := training.stage) < len(job.config.stages):
         examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=stage, fitted=fitted)
         if job.hardware.compiled and job.shard.number == 1:
@@ -190,16 +190,3 @@ def fresh(
         precision=hardware.precision,
         layers=layer_of(net) if config.layered else None,
     )
-
-
-def forget_state(run: Run, fold: int) -> None:
-    """Removes the training state of a fold that is done."""
-    path = _state_file(run, fold)
-    for rest in (path, path.with_name(path.name + ".before")):
-        rest.unlink(missing_ok=True)
-    if path.parent.exists() and not any(path.parent.iterdir()):
-        path.parent.rmdir()
-
-
-def _state_file(run: Run, fold: int) -> Path:
-    return run.path / "state" / f"fold{fold}.safetensors"

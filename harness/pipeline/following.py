@@ -6,12 +6,13 @@ begun, take the same steps each on its rows of every batch, and wait for the nex
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness import registry, runs
+from harness.competition import Competition
 from harness.config import TrainConfig, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError
@@ -43,20 +44,22 @@ def together(device: str, world: World, *, data: str | None = None, sample: bool
         shards.leave()
 
 
-def check(config: TrainConfig, shard: Shard) -> None:
+def check(competition: Competition, config: TrainConfig, shard: Shard) -> None:
     """Refuses batches that cannot be shared out.
 
     Raises:
-        ConfigError: fewer rows than processes.
+        ConfigError: fewer rows for each process than must pass together.
     """
-    rows = min(stages.batch_of(config, stage) for stage in range(len(config.stages)))
-    if rows < shard.number:
-        raise ConfigError(f"batches of {rows} rows for {shard.number} processes", fix="raise train.batch")
+    for stage in range(len(config.stages)) if shard.number > 1 else ():
+        rows, least = stages.batch_of(config, stage), stages.least_rows(competition, config, stage)
+        if rows // (shard.number * config.train.accumulate) < least:
+            raise ConfigError(f"batches of {rows} rows for {shard.number} processes", fix="raise train.batch")
 
 
-def announce(job: Job, number: int) -> None:
-    """Tells the other processes to train a fold."""
+def announce(job: Job, number: int, places: Sequence[Path]) -> None:
+    """Tells the other processes to train a fold, and with which states to begin."""
     message = {"run": str(job.run.path.absolute()), "hardware": asdict(job.hardware), "fold": number}
+    message["places"] = [str(path.absolute()) for path in places]
     job.shard.send(message)
 
 
@@ -80,7 +83,9 @@ def _follow(shard: Shard, world: World, data: str | None, sample: bool) -> None:
         job, rows, plan = begun
         machine = from_json(message["hardware"], hardware.Hardware)
         with determinism.level(job.config.determinism):
-            fold.train_weights(replace(job, shard=shard, hardware=machine), message["fold"], data=rows, plan=plan)
+            alike = replace(job, shard=shard, hardware=machine)
+            places = [Path(path) for path in message["places"]]
+            fold.train_weights(alike, message["fold"], data=rows, plan=plan, places=places)
 
 
 def _next(shard: Shard) -> dict | None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from harness.config import TrainConfig, as_json
 from harness.data.folds import FoldPlan
-from harness.pipeline import fold, following, network, rungs
+from harness.pipeline import beginnings, fold, following, network, rungs
 from harness.pipeline.job import Job
 from harness.pipeline.parts import Data
-from harness.training import determinism
+from harness.training import determinism, memory
 
 PHASES = ("fold", "cheap")
 
@@ -31,11 +31,11 @@ def predict_fold(job: Job, number: int, *, inputs: list[Any], data: Data, plan: 
     for kind, work in (("fold", _train_network), ("cheap", _fit_cheap)):
         if _record(job, kind, number, inputs, data) is None:
             began = time.time()
-            with determinism.level(job.config.determinism) as broken:
+            with determinism.level(job.config.determinism) as broken, memory.told():
                 work(job, number, data, plan)
             facts = {"seconds": time.time() - began, "broken_by": sorted(broken)}
             job.run.finish(f"{kind}{number}", [*inputs, number], **facts)
-    fold.forget_state(job.run, number)
+    beginnings.forget_state(job.run, number)
 
 
 def records(job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data) -> list[dict[str, Any]]:
@@ -54,20 +54,21 @@ def training_inputs(config: TrainConfig) -> dict[str, Any]:
 
 
 def _train_network(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
-    following.announce(job, number)
-    fold.train_fold(job, number, data=data, plan=plan)
+    places = beginnings.places(job, data, plan, fold=number)
+    following.announce(job, number, places)
+    fold.train_fold(job, number, data=data, plan=plan, places=places)
 
 
 def _fit_cheap(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
     rows = plan.validation(number).tolist()
     predicted = rungs.fit_cheap(job, data, plan, number)(data, rows)
-    path = network.out_of_fold_file(job.run, number, rungs.cheap_name(data))
+    path = network.out_of_fold_file(job.run, number, rungs.cheap_name(job.competition))
     network.write_predictions(job, predicted, path, data, rows)
 
 
 def _outputs(job: Job, kind: str, number: int, data: Data) -> tuple[Path, ...]:
     if kind == "cheap":
-        return (network.out_of_fold_file(job.run, number, rungs.cheap_name(data)),)
+        return (network.out_of_fold_file(job.run, number, rungs.cheap_name(job.competition)),)
     predicted = (
         network.out_of_fold_file(job.run, number, name) for name in network.variants(job.competition, job.config)
     )

@@ -17,6 +17,7 @@ from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import Data
 from harness.pipeline.planning import plan_folds
 from harness.pipeline.preparation import World, adapted, prepare, prepare_test
+from harness.pipeline.score import member_names
 
 
 def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: World) -> Path:
@@ -39,6 +40,9 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     competition = _with_labels(_adapted(competition, root, request, world), settings.get("labels"))
     job = Job(competition, config, folder, machine, world)
     test = prepare_test(competition, config, root, world)
+    if set(finished["members"]) != set(member_names(job)):
+        what = f"the run has the members {', '.join(finished['members'])}, which this version answers otherwise"
+        raise RunError(what, file=folder.path, fix="predict with the version that trained it, or train it again")
     weights = tuple(member["weight"] for member in finished["members"].values())
     own = None if test is not None and not weights[-1] else _own_rows(job, request, root, settings)
     if test is None:

@@ -25,6 +25,7 @@ from harness.pipeline.hardware import Hardware, device_name, machine
 from harness.pipeline.preparation import World, stage_size
 from harness.tasks import Task
 from harness.training import compiling, loop, precision, probing
+from harness.training.memory import out_of_memory
 from harness.training.probing import Clock, Step, Times
 
 
@@ -60,6 +61,11 @@ class Bench:
     first_batch: Callable[[], Batch]
     seed: int
     clock: Clock
+
+    def halved(self) -> Bench:
+        """On half of the batch."""
+        few = self.batch.first(len(self.batch.rows) // 2)
+        return replace(self, first_batch=lambda: few)
 
     @cached_property
     def batch(self) -> Batch:
@@ -128,10 +134,22 @@ class Answers:
         content = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
         return {question: Times(**values) for question, values in content.items()}
 
-    def ask(self, question: str, measure: Callable[..., Times], *arguments: Any) -> Times:
-        """The answer that is kept, else what `measure(*arguments)` finds."""
-        if question not in self.known:
-            self.known[question] = measure(*arguments)
+    def ask(self, question: str, measure: str, *arguments: Any) -> Times:
+        """The answer that is kept, else what the bench's `measure(*arguments)` finds.
+
+        Where a batch does not fit into memory, half of it is measured, and so on.
+
+        Raises:
+            RuntimeError: out of memory on two rows.
+        """
+        while question not in self.known:
+            try:
+                self.known[question] = getattr(self.bench, measure)(*arguments)
+            except RuntimeError as error:
+                if not out_of_memory(error) or len(self.bench.batch.rows) < 4:
+                    raise
+                self.bench = self.bench.halved()
+                continue
             self.new.add(question)
             files.write_json(self.path, {name: asdict(times) for name, times in self.known.items()})
         return self.known[question]
@@ -141,7 +159,7 @@ class Answers:
         hopeful = probing.hopeful(seconds, steps=work.steps, starts=work.starts)
         if not hopeful and "compiled" not in self.known:
             return False
-        found = self.ask("compiled", self.bench.compiled, kind, memory)
+        found = self.ask("compiled", "compiled", kind, memory)
         return probing.worth_compiling(found, steps=work.steps, starts=work.starts)
 
 
@@ -157,28 +175,51 @@ def probed(
 ) -> Hardware:
     """The same with precision, layout and compilation: "auto" becomes what real steps found faster.
 
-    On CUDA the precision is fp16 unasked. Recurrent nets are not compiled: each length of a window would be anew.
+    On CUDA the precision is fp16 unasked. Not compiled are recurrent nets (each length of a window would be anew), nets
+    whose steps are cut (each cut would be), and encoders that compute their activations again (the compiler cannot).
+    Where even two rows do not fit into memory, nothing is measured.
 
     Args:
         first_batch, build: see `Bench`; called only for what no earlier run has measured.
     """
     if hardware.precision != "auto":
         return hardware
+    clock = probing.clock_of(hardware.device)
+    bench = Bench(competition.task, hardware.device, build, first_batch, config.seed, clock)
+    try:
+        return _settled(competition, config, hardware, bench, work=work, world=world)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+    world.say("memory is short: precision and layout are not measured")
+    return replace(hardware, precision="fp32" if hardware.device == "cpu" else "fp16")
+
+
+def _settled(
+    competition: Competition,
+    config: TrainConfig,
+    hardware: Hardware,
+    bench: Bench,
+    *,
+    work: Work,
+    world: World,
+) -> Hardware:
     device, pictures = hardware.device, competition.picture is not None
-    bench = Bench(competition.task, device, build, first_batch, config.seed, probing.clock_of(device))
     answers = Answers(kept(competition, config, device, world), bench)
     if device == "cpu":
-        found = answers.ask("precision", bench.formats)
+        found = answers.ask("precision", "formats")
         kind = "bf16" if found.faster else "fp32"
     else:
         kind = "fp16"
-        found = answers.ask("step", bench.usual, kind)
+        found = answers.ask("step", "usual", kind)
     memory: Memory = "channels_last"
     if pictures:
-        found = answers.ask("memory", bench.layouts, kind)
+        found = answers.ask("memory", "layouts", kind)
         memory = "contiguous" if found.faster else "channels_last"
     recurrent = competition.tokens is not None and config.model.text == "lstm"
-    compiled = not recurrent and answers.compiled(kind, memory, seconds=found.best, work=work)
+    cut = config.train.accumulate > 1 or answers.bench is not bench  # the batch did not fit
+    plain = recurrent or cut or config.model.checkpoint
+    compiled = not plain and answers.compiled(kind, memory, seconds=found.best, work=work)
     settled = replace(hardware, precision=kind, memory=memory, compiled=compiled)
     _tell(settled, answers, pictures=pictures, world=world)
     return settled if "compiled" in answers.new else still_compiled(settled, world)
@@ -187,7 +228,8 @@ def probed(
 def kept(competition: Competition, config: TrainConfig, device: str, world: World) -> Path:
     """Where the answers for a (model, size, batch, machine) are kept."""
     size, batch = stage_size(competition, config, 0), config.stages[0].batch or config.train.batch
-    key = [competition.task.kind, repr(competition.inputs), as_json(config.model), size, batch]
+    key = [competition.task.kind, competition.task.outputs, repr(competition.inputs), as_json(config.model)]
+    key += [size, batch, config.data.unit, config.determinism]
     return world.cache / "probes" / f"{hash_value([*key, device_name(device), machine(), 'seconds'])}.json"
 
 

@@ -25,6 +25,7 @@ from harness.pipeline import hardware, members
 from harness.pipeline.following import opened
 from harness.pipeline.job import Job, Request
 from harness.pipeline.preparation import World
+from harness.training import shards
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,12 @@ def number(request: Request, device: str) -> int:
 
 @contextmanager
 def shared_threads(request: Request) -> Iterator[None]:
-    """On a CPU, everything is computed with a process's share of the threads: they decide the rounding."""
+    """On a CPU, everything is computed with a process's share of the threads: they decide the rounding.
+
+    Those that torchrun started have the threads it gave them, and train one fold after the other.
+    """
     before = torch.get_num_threads()
-    if hardware.choose_device(request.device) == "cpu":
+    if not shards.launched() and hardware.choose_device(request.device) == "cpu":
         torch.set_num_threads(max(1, before // number(request, "cpu")))
     try:
         yield
@@ -98,14 +102,11 @@ def _listen(job: Job, workers: Sequence[Any], events: Any) -> None:
     """Passes on what the processes say, until the last is done."""
     done = 0
     while done < len(workers):
-        try:
-            kind, *facts = events.get(timeout=1)
-        except queue.Empty:
-            gone = [worker.exitcode for worker in workers if worker.exitcode not in (None, 0)]
-            if gone and events.empty():
-                fix = f"harness resume {job.run.path}, with fewer --processes where memory is short"
-                raise RunError(f"a process that trained a fold ended with {gone[0]}", fix=fix) from None
-            continue
+        kind, *facts = _next(events)
+        gone = [worker.exitcode for worker in workers if worker.exitcode not in (None, 0)]
+        if gone and kind not in ("error", "bug"):
+            fix = f"harness resume {job.run.path}, with fewer --processes where memory is short"
+            raise RunError(f"a process that trained a fold ended with {gone[0]}", fix=fix)
         if kind == "say":
             job.world.say(facts[0])
         elif kind == "progress":
@@ -114,8 +115,16 @@ def _listen(job: Job, workers: Sequence[Any], events: Any) -> None:
             raise facts[0]
         elif kind == "bug":
             raise RuntimeError(f"in a process that trained a fold:\n{facts[0]}")
-        else:
+        elif kind == "done":
             done += 1
+
+
+def _next(events: Any) -> tuple[Any, ...]:
+    """What a process says next; ("nothing",) after a quiet second."""
+    try:
+        return events.get(timeout=1)
+    except queue.Empty:
+        return ("nothing",)
 
 
 def _cards() -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import cv2
 import numpy as np
 
+from harness.competition import Competition
 from harness.data import blocks
 from harness.data.folds import FoldPlan
 from harness.models import classical, ngram
@@ -46,15 +47,14 @@ CONSTANT = {
 }
 
 
-def cheap_name(data: Part) -> str:
+def cheap_name(competition: Competition) -> str:
     """What the cheap rung is called for this competition."""
-    boosted = data.competition.table is not None
-    return "gradient boosting" if boosted else CHEAP[data.competition.task.kind]
+    return "gradient boosting" if competition.table is not None else CHEAP[competition.task.kind]
 
 
-def constant_name(data: Part) -> str:
+def constant_name(competition: Competition) -> str:
     """What the constant rung is called for this competition."""
-    return CONSTANT[data.competition.task.kind]
+    return CONSTANT[competition.task.kind]
 
 
 def fit_cheap(job: Job, data: Data, plan: FoldPlan, fold: int) -> Predictor:

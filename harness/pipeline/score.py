@@ -104,16 +104,16 @@ def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -
         spelling=spelling(unknown, job.config.data.unit),
         metrics=(job.competition.metric, *job.competition.secondary),
     )
-    members = {name: _reader(job, name, folds, places, data) for name in member_names(job, data)}
+    members = {name: _reader(job, name, folds, places, data) for name in member_names(job)}
     share = None
     if data.tokens is not None:
         share = sum(map(len, unknown)) / max(1, sum(len(data.tokens[row]) for row in rows))
     return OutOfFold(scored, folds_of, units, members, share)
 
 
-def member_names(job: Job, part: Part) -> tuple[str, ...]:
+def member_names(job: Job) -> tuple[str, ...]:
     """Who is asked, in the order of the weights: the network's variants, and the cheap model last."""
-    return (*variants(job.competition, job.config), rungs.cheap_name(part))
+    return (*variants(job.competition, job.config), rungs.cheap_name(job.competition))
 
 
 def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple[int, int]], data: Part) -> Reader:
@@ -156,7 +156,8 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
     """(the scores' part of the run's JSON, the nested result of all members together)."""
     metric, settings, scored = job.competition.metric, job.config.report, found.scored
     picks, blend = PICKS.get(scored.kind, 10), functools.cache(found.blend)
-    kinds = [name == rungs.cheap_name(data) for name in found.members]  # the network answers with views or without
+    # the network answers with views or without
+    kinds = [name == rungs.cheap_name(job.competition) for name in found.members]
     together = scores.nested(blend, found.parts, metric, kinds=kinds, picks=picks)
     ones = {name: tuple(float(name == other) for other in found.members) for name in found.members}
     alone = {name: _alone(blend(weights), found, metric) for name, weights in ones.items()}
@@ -170,7 +171,7 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
         seed=job.config.seed,
     )
     constant = _alone(scored.evidence(_constant(job, data, plan)), found, metric)
-    cheap = rungs.cheap_name(data)
+    cheap = rungs.cheap_name(job.competition)
     return {
         "score": {
             "metric": metric.name,
@@ -183,7 +184,7 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
             name: {"value": one.value, "fold_scores": _of_folds(found, one, metric), "weight": weight}
             for (name, one), weight in zip(alone.items(), together.final_weights, strict=True)
         },
-        "baselines": {rungs.constant_name(data): constant.value, cheap: alone[cheap].value},
+        "baselines": {rungs.constant_name(job.competition): constant.value, cheap: alone[cheap].value},
         "fold_scores": _of_folds(found, together, metric),
         "optimism": together.optimism,
         "decision": asdict(together.final),

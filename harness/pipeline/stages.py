@@ -12,10 +12,12 @@ from harness.batch import Batch
 from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.data import loader
+from harness.models.masks import STRIDE
 from harness.pipeline import fitting, regularising
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted
+from harness.pipeline.preparation import stage_size
 from harness.training import groups, loop, precision, range_test, recovery, schedule, state
 
 RATES = (1e-6, 10.0)  # of a range test
@@ -36,6 +38,13 @@ class Examples(Protocol):
 def batch_of(config: TrainConfig, stage: int) -> int:
     """Rows per optimizer step of a stage."""
     return config.stages[stage].batch or config.train.batch
+
+
+def least_rows(competition: Competition, config: TrainConfig, stage: int) -> int:
+    """Rows that must pass together, that the coarsest maps give a batch norm two values or more."""
+    height, width = stage_size(competition, config, stage)
+    cells = -(-height // STRIDE) * -(-width // STRIDE)
+    return 1 if competition.picture is None else -(-2 // cells)
 
 
 def train_stage(
@@ -135,5 +144,6 @@ def stage_recipe(
         ema=settings.ema,
         report_every=max(1, examples.steps(1, batch)),
         report=report,
+        least=least_rows(competition, config, stage),
         mix=regularising.mixing(competition, config, fold=fold, stage=stage, total=total) or loop.unmixed,
     )

@@ -49,7 +49,8 @@ def accumulate(
     """
     assert batch.target is not None, "training batches carry targets"
     net, rows = call or state.net, len(batch.rows)
-    parts = _parts(shard.own(rows), state.parts)
+    # as many in every process: synchronised norms wait for each other at each pass
+    parts = _parts(shard.own(rows), min(state.parts, rows // shard.number))
     device = batch.target.device
     outputs: list[torch.Tensor] = []
     carries: list[Carry] = []

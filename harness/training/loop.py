@@ -54,6 +54,7 @@ class Recipe:
         report: (step, mean loss since the last reading, learning rate).
         mix: (batch on the device, step) -> the batch that is trained on.
         shard: which of several processes this is; they take the same steps, each on its rows.
+        least: rows of a micro-batch at least: a batch norm of one value has no spread.
         say: one line to the user.
     """
 
@@ -67,6 +68,7 @@ class Recipe:
     report: Report
     mix: Callable[[Batch, int], Batch] = unmixed
     shard: Shard = ALONE
+    least: int = 1
     say: Callable[[str], None] = unsaid
 
 
@@ -139,10 +141,12 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, call: nn.Module)
         if recipe.device == "cuda":
             torch.cuda.empty_cache()
         rows = len(batch.rows)
-        if state.parts >= rows:
+        most = max(1, rows // recipe.least)
+        if state.parts >= most:
             fix = "lower train.size or model.context, take a smaller net, or set model.checkpoint=true"
-            raise SpaceError("a step on a single row does not fit into memory", fix=fix)
-        state.parts = min(rows, 2 * state.parts)
+            fewest = "a single row" if recipe.least == 1 else f"{recipe.least} rows"
+            raise SpaceError(f"a step on {fewest} does not fit into memory", fix=fix)
+        state.parts = min(most, 2 * state.parts)
         size = -(-rows // state.parts)
         recipe.say(f"out of memory at step {state.step}: the same step again, {size} of its {rows} rows at a time")
 

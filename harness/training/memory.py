@@ -8,10 +8,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+
+from harness.errors import SpaceError
 
 PROBES = 5  # steps at most that `largest` measures
 SMALLEST = 2  # rows of the first: a batch norm of one value has no spread
@@ -54,17 +57,33 @@ def largest(measure: Callable[[int], int | None], rows: int, limit: int) -> int:
 
 
 @contextmanager
+def told() -> Iterator[None]:
+    """Says in one line where memory runs out outside of a step that can be made again.
+
+    Raises:
+        SpaceError: in the place of the error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        fix = "lower train.batch or train.size, take a smaller net, or free the device"
+        raise SpaceError("memory has run out", fix=fix) from error
+
+
+@contextmanager
 def still_norms(net: nn.Module) -> Iterator[None]:
     """Batch norms normalise by their batch, and leave their running statistics alone: a pass made again counts once."""
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    before = [norm.momentum for norm in norms]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, before, strict=True):
-            norm.momentum = momentum
+        for norm, (momentum, counted) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, counted
 
 
 def forgetful(encoder: nn.Module) -> None:
@@ -76,11 +95,11 @@ def forgetful(encoder: nn.Module) -> None:
         block.forward = functools.partial(_recomputed, block, block.forward)
 
 
-def _recomputed(block: nn.Module, forward: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
+def _recomputed(block: nn.Module, forward: Callable[..., torch.Tensor], *inputs: Any, **named: Any) -> torch.Tensor:
     if not block.training or not torch.is_grad_enabled():
-        return forward(*inputs)
+        return forward(*inputs, **named)
     contexts = lambda: (nullcontext(), still_norms(block))  # noqa: E731
-    return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+    return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts, **named)
 
 
 def _blocks(module: nn.Module) -> Iterator[nn.Module]:

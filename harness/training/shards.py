@@ -87,20 +87,30 @@ def join(device: str) -> Shard:
 
     Over gloo on a CPU and NCCL between GPUs, each process on the card of its local rank.
     """
-    number = int(os.environ.get("WORLD_SIZE", "1"))
-    if number == 1 or "MASTER_ADDR" not in os.environ:
+    if not launched():
         return ALONE
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not distributed.is_initialized():
         distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
-    return Shard(distributed.get_rank(), number)
+    return Shard(distributed.get_rank(), distributed.get_world_size())
+
+
+def launched() -> bool:
+    """Whether torchrun started this process among others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" in os.environ
 
 
 def leave() -> None:
     """Ends what `join` began."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def agree(shard: Shard, *facts: int) -> None:
+    """Stops where processes are about to train from different places: their gradients would add up to nonsense."""
+    everybody = shard.gather(torch.tensor([facts]), shard.number)
+    assert bool((everybody == everybody[0]).all()), f"processes stand at different places: {everybody.tolist()}"
 
 
 def wrapped(net: nn.Module, shard: Shard) -> nn.Module:

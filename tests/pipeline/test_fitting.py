@@ -13,12 +13,13 @@ from torch import nn
 from harness import pipeline, registry, runs
 from harness.cli import main
 from harness.config import override
+from harness.errors import ConfigError
 from harness.models.table import TableNet
-from harness.pipeline import fitting
+from harness.pipeline import fitting, fold, planning
 from harness.pipeline.job import Job
 from harness.pipeline.nets import CPU
 from harness.pipeline.preparation import World
-from tests.kit import request, small
+from tests.kit import request, sample_data, small
 
 TABLE = "playground-series-s3e8"  # its net has no batch norm
 
@@ -85,6 +86,16 @@ def test_a_step_is_cut_as_asked_and_never_into_more_than_its_rows(tmp_path: Path
         config = override(small(competition), [f"train.accumulate={asked}"])
         job = Job(competition, config, runs.Run(tmp_path), CPU, World(tmp_path))
         assert fitting.parts(job, None, None, batch=8) == expected  # type: ignore[arg-type]
+
+
+def test_micro_batches_of_one_value_for_a_norm_are_refused(shared_cache: Path) -> None:
+    settings = ("train.size=32x32", "train.batch=4", "train.accumulate=4")
+    competition, config, data = sample_data("gemstones-images", shared_cache, *settings)
+    plan = planning.plan_folds(competition, config, data)
+    with pytest.raises(ConfigError, match=r"one row of 32x32 at a time; raise train\.batch or train\.size, or lower"):
+        fold.stream(competition, config, data=data, plan=plan, fold=0, stage=0)
+    fewer = override(config, ["train.accumulate=2"])
+    fold.stream(competition, fewer, data=data, plan=plan, fold=0, stage=0)
 
 
 @pytest.mark.parametrize("setting", ["model.checkpoint=true", "stages.0.freeze=true", "stages.0.rates=1e-4,1e-3"])

@@ -124,6 +124,42 @@ def test_a_compiler_that_fails_is_said_once_and_not_asked_again(
     assert len(told) == 2
 
 
+def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_measured_where_two_rows_do_not(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def narrow(rows: int) -> Any:
+        def build_narrow(memory: Memory) -> nn.Module:
+            net = build(memory)
+            net.register_forward_pre_hook(lambda net, given: full(len(given[0]["image"]) > rows))
+            return net
+
+        world = World(tmp_path / str(rows), say=told.append)
+        return probes.probed(
+            registry.load(NAME), config(), UNKNOWN, first_batch=first_batch, build=build_narrow, work=LONG, world=world
+        )
+
+    assert not narrow(2).compiled  # its steps will be cut
+    assert told[-1].endswith("the fastest of what was tried on this machine")
+    assert narrow(0) == Hardware("cpu", "fp32", None)
+    assert told[-1] == "memory is short: precision and layout are not measured"
+
+
+def full(ran_out: bool) -> None:
+    if ran_out:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize("setting", ["model.checkpoint=true", "train.accumulate=2"])
+def test_what_the_compiler_cannot_or_would_do_anew_each_time_is_not_compiled(setting: str, tmp_path: Path) -> None:
+    settings, world = override(config(), [setting]), World(tmp_path)
+    answers = {name: {"plain": 1.0, "other": 0.1, "start": 1.0} for name in ("precision", "memory", "compiled")}
+    files.write_json(probes.kept(registry.load(NAME), settings, "cpu", world), answers)
+    found = probes.probed(
+        registry.load(NAME), settings, UNKNOWN, first_batch=never, build=never, work=LONG, world=world
+    )
+    assert found == Hardware("cpu", "bf16", None, memory="contiguous", compiled=False)
+
+
 def test_a_run_of_an_older_version_goes_on_channels_last_and_not_compiled() -> None:
     old = {"device": "cpu", "precision": "fp32", "encoder_weights": None}
     assert from_json(old, Hardware) == Hardware("cpu", "fp32", None, memory="channels_last", compiled=False)
@@ -155,9 +191,8 @@ def test_a_recorded_compilation_starts_anew_in_each_stage_and_changes_no_name(
         run = Run(tmp_path / str(compiled))
         run.path.mkdir()
         machine = replace(nets.CPU, compiled=compiled)
-        fold.train_fold(
-            Job(competition, settings, run, machine, World(tmp_path / f"{compiled} cache")), 0, data=data, plan=plan
-        )
+        job = Job(competition, settings, run, machine, World(tmp_path / f"{compiled} cache"))
+        fold.train_fold(job, 0, data=data, plan=plan, places=[])
         written.append((run.path / "weights" / "fold0.safetensors").read_bytes())
         assert len(started) == (2 if compiled else 0)
     assert written[0] == written[1]

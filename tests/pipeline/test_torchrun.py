@@ -75,10 +75,11 @@ def test_the_other_processes_draw_for_themselves_by_seed_fold_stage_and_step() -
 
 
 def test_a_batch_of_fewer_rows_than_processes_is_refused() -> None:
-    config = small(registry.load(NAME))
-    following.check(config, shards.Shard(0, 4))
+    competition = registry.load(NAME)
+    config = small(competition)
+    following.check(competition, config, shards.Shard(0, 4))
     with pytest.raises(ConfigError, match=r"batches of 4 rows for 5 processes; raise train\.batch"):
-        following.check(config, shards.Shard(0, 5))
+        following.check(competition, config, shards.Shard(0, 5))
 
 
 def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from harness import pipeline, registry, runs
 from harness.config import override
+from harness.errors import RunError
 from harness.pipeline.job import Job
 from harness.pipeline.nets import CPU
 from harness.pipeline.network import MEMBER, VIEWED, predict_rows
@@ -42,6 +44,17 @@ def test_views_are_a_member_beside_the_plain_network_and_at_most_one_of_them_ans
     mirrored = dataclasses.replace(data, pictures=_Mirrored(data.pictures))  # type: ignore[arg-type]
     back = next(predict_rows(job, [0], part=mirrored, folds=[0]))[1].astype(float)[:, ::-1]
     assert np.abs(one - (plain + back) / 2).max() <= 1.5
+
+
+def test_a_run_whose_members_are_others_is_refused_in_one_line(tmp_path: Path, shared_cache: Path) -> None:
+    competition, world = registry.load("playground-series-s3e8"), World(shared_cache)
+    config = small(competition, "data.folds=2")
+    pipeline.run(competition, config, request(only_folds=(0,)), out=tmp_path / "run", world=world)
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    scores["members"]["another"] = scores["members"].pop("network")
+    (tmp_path / "run" / "scores.json").write_text(json.dumps(scores))
+    with pytest.raises(RunError, match=r"the run has the members .*another"):
+        pipeline.predict(runs.find(str(tmp_path / "run")), data=None, sample=True, world=world)
 
 
 class _Mirrored:

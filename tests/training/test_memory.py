@@ -15,7 +15,7 @@ from harness.batch import Batch
 from harness.errors import SpaceError
 from harness.models.language import AwdLstm
 from harness.tasks import BinaryMask, NextToken
-from harness.training import backward, loop, memory
+from harness.training import backward, loop, memory, shards
 from harness.training.precision import autocast
 from harness.training.state import TrainState
 from tests.tiny import RATE, ROWS, PlainNet, fresh, recipe
@@ -106,8 +106,8 @@ def test_the_second_pass_of_a_micro_batch_drops_what_the_first_dropped_and_count
     torch.testing.assert_close(value, expected.detach())
     for one, other in zip(training.net.parameters(), by_hand.net.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
-    statistics = [name for name in training.net.state_dict() if "running" in name]
-    assert len(statistics) == 2
+    statistics = [name for name in training.net.state_dict() if "running" in name or "tracked" in name]
+    assert len(statistics) == 3
     for name in statistics:
         assert torch.equal(training.net.state_dict()[name], by_hand.net.state_dict()[name])
 
@@ -135,6 +135,45 @@ def test_a_recurrent_net_carries_each_lane_on_and_its_penalty_counts_by_the_row(
         torch.testing.assert_close(cut.carry[name], tensor)
     for one, other in zip(whole.net.parameters(), cut.net.parameters(), strict=True):
         torch.testing.assert_close(other.grad, one.grad, rtol=1e-4, atol=1e-6)
+
+
+class Half(shards.Shard):
+    """One of two processes in one: what both would gather is known from a pass over all rows."""
+
+    whole: torch.Tensor
+
+    def gather(self, own: torch.Tensor, rows: int) -> torch.Tensor:
+        torch.testing.assert_close(own, self.whole[self.own(rows)])
+        return self.whole.clone()
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_gradients_of_two_processes_averaged_are_those_of_one(parts: int) -> None:
+    batch, one, context = next(iter(recipe().batches(0, 1))), plain(), autocast("cpu", "fp32")
+    value, _ = backward.accumulate(one, batch, loss=BinaryMask().loss, autocast=context)
+    with torch.no_grad():
+        whole = one.net(batch.inputs)
+    grads = []
+    for rank in range(2):
+        shard, training = Half(rank, 2), plain()
+        object.__setattr__(shard, "whole", whole)
+        training.parts = parts
+        same, _ = backward.accumulate(training, batch, loss=BinaryMask().loss, autocast=context, shard=shard)
+        torch.testing.assert_close(same, value)
+        grads.append([parameter.grad for parameter in training.net.parameters()])
+    for expected, first, second in zip(one.net.parameters(), *grads, strict=True):
+        assert first is not None
+        assert second is not None
+        torch.testing.assert_close((first + second) / 2, expected.grad)
+
+
+def test_processes_cut_their_rows_into_as_many_parts_and_keep_what_a_norm_needs() -> None:
+    for rows, number, asked in ((7, 2, 2), (5, 2, 3), (16, 3, 4)):
+        cut = min(asked, rows // number)
+        assert {len(backward._parts(shards.Shard(rank, number).own(rows), cut)) for rank in range(number)} == {cut}
+    training = narrow(fresh(), 1)
+    with pytest.raises(SpaceError, match="a step on 2 rows does not fit"):
+        loop.advance(training, 3, RATE, recipe(least=2))
 
 
 def test_a_saved_state_knows_in_how_many_pieces_its_steps_fit(tmp_path: Path) -> None:
@@ -208,8 +247,31 @@ def test_a_forgetful_encoder_gives_the_same_gradients_and_keeps_less(encoder: st
     for one, same in zip(gradients(net), gradients(other), strict=True):
         torch.testing.assert_close(same, one)
     for name, tensor in net.state_dict().items():
-        if "running" in name:
+        if "running" in name or "tracked" in name:
             torch.testing.assert_close(other.state_dict()[name], tensor)
     assert kept[id(other)] < 0.6 * kept[id(net)]
     with torch.no_grad():
         torch.testing.assert_close(other.eval()(pictures)[-1], net.eval()(pictures)[-1])
+
+
+def test_a_block_that_is_called_with_names_forgets_too() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(2, 2)
+
+        def forward(self, given: torch.Tensor, *, shift: torch.Tensor) -> torch.Tensor:
+            return self.inner(given) + shift
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = Named()
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return self.block(given, shift=given)
+
+    net = Outer()
+    memory.forgetful(net)
+    net(torch.ones(1, 2)).sum().backward()
+    assert net.block.inner.weight.grad is not None
