@@ -61,6 +61,10 @@ def summary(result: dict[str, Any]) -> str:
     ]
     lines += [f"{name}: {_number(value)}" for name, value in result["secondary"].items()]
     lines += ladder(result)
+    if result.get("tuned"):
+        found = result["tuned"]
+        said = f"rate {found['rate']:.2g} and {found['epochs']:.3g} epochs were chosen on fold 0"
+        lines.append(f"{said}, which scores {_number(found['fold0'])}; the others' mean is {_number(found['others'])}")
     if result.get("unknown_rate"):
         rate = f"{100 * result['unknown_rate']:.2f} %"
         lines.append(
@@ -95,6 +99,16 @@ def repeats(result: dict[str, Any]) -> str:
     """The level of determinism, with the operations that break it."""
     kept = result["determinism"]
     return kept["level"] + (f" but for {', '.join(kept['broken_by'])}" if kept["broken_by"] else "")
+
+
+def tuned(found: dict[str, Any]) -> str:
+    """What a search found, and how to go on."""
+    lines = [
+        f"rate {found['rate']:.2g}, {found['epochs']:.3g} epochs, warmup-stable-decay",
+        f"{len(found['branches'])} branches in {found['trained_steps']} steps; the winner took {found['steps']}",
+        f"train all folds with: harness resume {found['run']}",
+    ]
+    return "\n".join(lines)
 
 
 def ladder(result: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from harness import __version__, display, registry
+from harness.cli import searching
 from harness.cli.options import options, path_of, request_of, world_of
 from harness.errors import HarnessError
 
@@ -82,11 +83,11 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @click.option("--only-folds", metavar="K,K", help="Train only these folds, e.g. 0,2.")
 @click.option("--epochs", type=float, help="Total epochs, shared over the stages in proportion.")
 @options("preset", "set")
+@click.option("--tune", is_flag=True, help="Search learning rate and epochs on fold 0 first.")
 @click.option("--holdout", type=float, help="Share of the groups kept out of everything and scored once.")
 @click.option("--split", type=click.Choice(["folds", "published"]), help="One published fold instead of folds.")
 @options("precision", "determinism", "weights", "device", "processes", "seed")
-@click.option("--out", type=click.Path(path_type=Path), help="The run folder itself [submissions/NAME/<time>-<id>].")
-@options("cache", "json")
+@options("out", "cache", "json")
 def run(name: str, device: str, only_folds: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
     """Train all folds, score them honestly, write a validated submission."""
     from harness.presets import configure
@@ -99,53 +100,6 @@ def run(name: str, device: str, only_folds: str | None, out: Path | None, as_jso
     with display.bars() as progress:
         result = pipeline.run(competition, config, request, out=out, world=world_of(given["cache"], progress=progress))
     click.echo(json.dumps(result) if as_json else display.summary(result))
-
-
-@cli.command("lr-find")
-@click.argument("name")
-@options("data", "sample", "sample_rows", "preset", "set", "precision", "weights", "device", "seed")
-@click.option(
-    "--stage", type=click.IntRange(min=0), default=0, show_default=True, help="Which stage's size and groups."
-)
-@click.option("--low", type=float, default=1e-6, show_default=True, help="Rate of the first step.")
-@click.option("--high", type=float, default=10.0, show_default=True, help="Rate of the last step.")
-@click.option("--steps", type=click.IntRange(min=20), default=100, show_default=True, help="Optimizer steps at most.")
-@click.option("--out", type=click.Path(path_type=Path), help="The picture [lr-find-NAME.png].")
-@options("cache", "json")
-def lr_find(
-    name: str,
-    device: str,
-    stage: int,
-    low: float,
-    high: float,
-    steps: int,
-    out: Path | None,
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """Range test: how the loss moves while the learning rate grows; suggests rates and draws them."""
-    from harness.presets import configure
-
-    competition = registry.load(name)
-    config = configure(competition, **given)
-    from harness.pipeline import finding
-    from harness.report import plots
-
-    request, span = request_of(given, device=device), finding.Span(low, high, steps)
-    found = finding.find_rate(competition, config, request, stage=stage, span=span, world=world_of(given["cache"]))
-    picture = out or Path(f"lr-find-{competition.name}.png")
-    title = f"{competition.name}, stage {config.stages[stage].name}"
-    plots.range_test(picture, found.rates, found.losses, found.smooth, found.suggestions(), title=title)
-    facts = {
-        "suggested": found.suggested(),
-        "suggestions": found.suggestions(),
-        "diverged": found.diverged,
-        "steps": len(found.rates),
-    }
-    if as_json:
-        click.echo(json.dumps({"schema": 1, "competition": competition.name, **facts, "picture": str(picture)}))
-    else:
-        click.echo(display.rates(facts, picture))
 
 
 @cli.command()
@@ -213,6 +167,10 @@ def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
     if competition.task.kind == "tokens":
         click.echo("nats are the submitter's own word: only ids and token counts were checked", err=True)
     click.echo(json.dumps({"schema": 1, **result}) if as_json else text)
+
+
+cli.add_command(searching.tune)
+cli.add_command(searching.lr_find)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -56,6 +56,9 @@ def options(*names: str) -> Callable[[Command], Command]:
         ),
         "folds": click.option("--folds", type=int, help="Number of folds; fails when there are fewer groups."),
         "seed": click.option("--seed", type=int, help="Of folds, weights, order and augmentation [0]."),
+        "out": click.option(
+            "--out", type=click.Path(path_type=Path), help="The run folder itself [submissions/NAME/<time>-<id>]."
+        ),
         "json": click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
     }
 
@@ -115,4 +118,5 @@ def request_of(given: dict[str, Any], *, device: str, only_folds: str | None = N
         only_folds=numbers_of(only_folds),
         device=device,
         processes=given.get("processes") or 0,
+        tune="first" if given.get("tune") else "",
     )

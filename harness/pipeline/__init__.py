@@ -31,9 +31,10 @@ from harness.pipeline import (
     processes,
     regularising,
     score,
+    tuning,
 )
 from harness.pipeline.job import Job, Request, elsewhere, request_root
-from harness.pipeline.parts import Data, Part
+from harness.pipeline.parts import Data, decoded_images
 from harness.pipeline.planning import plan_folds, wanted_folds, write_folds
 from harness.pipeline.prediction import predict
 from harness.pipeline.preparation import World, prepare, prepare_test
@@ -123,7 +124,7 @@ def _proceed(
     ahead = functools.partial(fold.work, competition, config, data=data, plan=plan, folds=len(wanted))
     with determinism.level(config.determinism):
         machine = fold.probed(competition, config, machine, data=data, plan=plan, ahead=ahead, world=world)
-    decoded = _decoded(data, test, settings)
+    decoded = decoded_images(data, test, settings.get("decoded", {}))
     # what the run began on stays in its record, also where this machine must go on with something else
     settings = {
         "hardware": asdict(machine),
@@ -139,6 +140,12 @@ def _proceed(
         beginnings.check(job, data, plan, fold=wanted[0])  # said before anything is trained
 
     folds_hash = plan.digest(data.rows.ids)
+    if request.tune:
+        known = "tuned" in settings
+        job, settings = tuning.phase(job, settings, data=data, plan=plan, inputs=[data_hash, folds_hash])
+        config = job.config
+        if request.tune == "alone" and not known:
+            return {"schema": SCHEMA, "status": "tuned", "run": str(run.path), **settings["tuned"]}
     inputs = [members.training_inputs(config), data_hash, folds_hash]
     before = sum(record["seconds"] for record in members.records(job, wanted, inputs=inputs, data=data))
     left = members.missing(job, wanted, inputs=inputs, data=data)
@@ -180,6 +187,7 @@ def _proceed(
         "sample": request.sample,
         "submission": str(submission),
         **scored,
+        **({"tuned": tuning.apart(settings["tuned"], scored["fold_scores"], wanted)} if request.tune else {}),
         "test_score": test_score,
         "holdout_score": held_out,
         "unknown_rate": found.unknown_rate,
@@ -199,17 +207,6 @@ def _proceed(
     files.write_json(run.path / "scores.json", result)
     run.finish("write", [*inputs, wanted], score=result["score"]["value"])
     return files.finite(result)
-
-
-def _decoded(data: Data, test: Part | None, settings: dict[str, Any]) -> dict[str, int]:
-    """Pictures decoded in this run, in all its processes."""
-    parts = [data, *([test] if test else [])]
-    counts = {
-        "train": data.pictures.decoded if data.pictures else 0,
-        "test": test.pictures.decoded if test and test.pictures else 0,
-        "masks": sum(part.masks.decoded for part in parts if part.masks),
-    }
-    return {kind: count + settings.get("decoded", {}).get(kind, 0) for kind, count in counts.items()}
 
 
 def _machine(

@@ -9,6 +9,8 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from harness.batch import Batch
 from harness.competition import Competition
 from harness.config import TrainConfig
@@ -55,8 +57,25 @@ def stream(
     Raises:
         ConfigError: so few pixels in a batch that batch norm has nothing to average.
     """
-    rows = plan.training(fold)
     fitted = fitted or fit_fold(competition, config, data=data, plan=plan, fold=fold)
+    return examples_of(competition, config, plan.training(fold), data=data, fold=fold, stage=stage, fitted=fitted)
+
+
+def examples_of(
+    competition: Competition,
+    config: TrainConfig,
+    rows: np.ndarray,
+    *,
+    data: Data,
+    fold: int,
+    stage: int,
+    fitted: Fitted,
+) -> stages.Examples:
+    """Some rows as a stage of a fold would train on them.
+
+    Raises:
+        ConfigError: as `stream`.
+    """
     if data.tokens is not None:
         return TextWindows(
             runs=fitted.runs(data, rows.tolist()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from harness.competition import Competition
 from harness.config import TrainConfig
@@ -24,6 +25,7 @@ class Request:
         only_folds: folds to train; empty means all.
         device: "auto", "cpu" or "cuda".
         processes: folds trained at once; 0 means one for each GPU, and one on a CPU.
+        tune: search rate and length on fold 0 first; "alone" ends there, and the folds are trained by a resume.
     """
 
     data: str | None = None
@@ -32,6 +34,7 @@ class Request:
     only_folds: tuple[int, ...] = ()
     device: str = "auto"
     processes: int = 0
+    tune: Literal["", "first", "alone"] = ""
 
 
 @dataclass(frozen=True)

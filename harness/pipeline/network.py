@@ -61,11 +61,24 @@ def predict_rows(
     Raises:
         RunError: a fold's weights are gone.
     """
+    fitted = [read_fitted(job.competition, fitted_file(job.run, fold)) for fold in folds]
+    nets = [_read_net(job, fold, own) for fold, own in zip(folds, fitted, strict=True)]
+    yield from predicted(job, nets, fitted, part, rows, member=member)
+
+
+def predicted(
+    job: Job,
+    nets: Sequence[nn.Module],
+    fitted: Sequence[Fitted],
+    part: Part,
+    rows: Sequence[int] | np.ndarray,
+    *,
+    member: str = MEMBER,
+) -> Predicted:
+    """The same with nets that are there, each with what its fold's rows said."""
     competition = job.competition
     views = competition.picture.symmetries if competition.picture and member == VIEWED else ()
     decode = functools.partial(decoded, competition=competition, config=job.config, hardware=job.hardware, views=views)
-    fitted = [read_fitted(competition, fitted_file(job.run, fold)) for fold in folds]
-    nets = [_read_net(job, fold, own) for fold, own in zip(folds, fitted, strict=True)]
     if part.tokens is not None:
         yield from _mean_nats(job, nets, fitted, part, sorted(int(row) for row in rows))
     elif competition.task.kind in ("mask", "classes"):

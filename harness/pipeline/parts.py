@@ -110,3 +110,14 @@ class Data(Part):
         """int64 [N]: pixels inside each training mask."""
         assert self.masks is not None, "areas are of masks"
         return np.array([int(np.count_nonzero(self.masks[row])) for row in range(len(self.masks))], dtype=np.int64)
+
+
+def decoded_images(data: Data, test: Part | None, before: dict[str, int]) -> dict[str, int]:
+    """Pictures decoded in a run, in all its processes: those `before`, and those these rows decoded."""
+    parts = [data, *([test] if test else [])]
+    counts = {
+        "train": data.pictures.decoded if data.pictures else 0,
+        "test": test.pictures.decoded if test and test.pictures else 0,
+        "masks": sum(part.masks.decoded for part in parts if part.masks),
+    }
+    return {kind: count + before.get(kind, 0) for kind, count in counts.items()}

@@ -67,7 +67,8 @@ def warmup_stable_decay(step: int, *, total: int, peak: float, warmup: float, co
     Until the cooldown begins no step depends on `total`, so that one trunk can be cooled at many lengths.
     Source: Haegele et al. 2024, arXiv:2405.18392, section 3.
     """
-    rise, fall = warmup * total, cooldown * total
+    # rounded: a warm-up of so many steps, given as a share of whatever length, is to be the same to the bit
+    rise, fall = round(warmup * total, 6), cooldown * total
     if step < rise:
         return Rate(_rising(step, rise, peak), STEADY)
     done = (step - (total - fall)) / fall if fall else 0.0

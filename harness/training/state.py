@@ -142,7 +142,8 @@ class TrainState:
         self.net.load_state_dict(_under(tensors, "net."))
         for name, tensor in _under(tensors, "average.").items():
             self.average[name].copy_(tensor)
-        self.carry = {name: tensor.clone() for name, tensor in _under(tensors, "carry.").items()}
+        device = next(self.net.parameters()).device
+        self.carry = {name: tensor.to(device, copy=True) for name, tensor in _under(tensors, "carry.").items()}
         self._restore_optimizer(tensors, facts["groups"])
         self.scaler.load_state_dict(facts["scaler"])
         self.step, self.age, self.cursor, self.stage = (facts[name] for name in ("step", "age", "cursor", "stage"))

@@ -1,0 +1,101 @@
+"""A run that searches its rate and length first: what it found is what it trains with, and fold 0 is the winner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages.journal import JournalFileBackend
+
+from harness import display, pipeline, registry
+from harness.cli import main
+from harness.config import from_json, override
+from harness.errors import ConfigError
+from harness.pipeline import World
+from harness.runs import Run
+from harness.search.branch import COOLED
+from tests.kit import request, small
+
+NAME = "playground-series-s3e8"
+SETTINGS = ("data.folds=2", "train.batch=4", "space.epochs=2x40", "space.rate=1e-4x1e-1")
+
+
+def searched(out: Path, cache: Path, *settings: str, **world: Any) -> dict[str, Any]:
+    competition = registry.load(NAME)
+    config = override(small(competition), [*SETTINGS, *settings])
+    return pipeline.run(competition, config, request(tune="first"), out=out, world=World(cache, **world))
+
+
+def test_fold_0_is_the_winning_branch_to_the_bit_and_the_others_train_like_it(
+    tmp_path: Path, shared_cache: Path
+) -> None:
+    result = searched(tmp_path / "run", shared_cache)
+    found = result["tuned"]
+    config = from_json(json.loads((tmp_path / "run" / "config.json").read_text())["config"])
+    assert (config.train.rate, config.train.schedule) == (found["rate"], "warmup-stable-decay")
+    assert (config.stages[0].epochs, config.train.cooldown) == (found["epochs"], COOLED)
+    assert len(found["branches"]) >= 3
+    assert found["trained_steps"] > found["steps"]
+    # rate and length were chosen on fold 0: its score stands apart
+    assert found["fold0"] == result["fold_scores"][0]
+    assert found["others"] == result["fold_scores"][1]
+    assert f"which scores {found['fold0']:.4f}; the others' mean is {found['others']:.4f}" in display.summary(result)
+
+    competition = registry.load(NAME)
+    again = tmp_path / "again"
+    pipeline.run(competition, config, request(), out=again, world=World(shared_cache))
+    for fold in range(2):
+        name = f"weights/fold{fold}.safetensors"
+        assert (again / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+def test_every_branch_is_a_trial_that_optuna_can_look_at(tmp_path: Path, shared_cache: Path) -> None:
+    result = searched(tmp_path / "run", shared_cache)
+    backend = JournalFileBackend(str(tmp_path / "run" / "study.log"))
+    study = optuna.load_study(study_name=NAME, storage=optuna.storages.JournalStorage(backend))
+    branches = result["tuned"]["branches"]
+    assert [trial.params["rate"] for trial in study.trials] == pytest.approx([branch[0] for branch in branches])
+    assert [trial.user_attrs["steps"] for trial in study.trials] == [branch[1] for branch in branches]
+    assert [-trial.value for trial in study.trials if trial.value is not None] == [
+        pytest.approx(branch[2]) for branch in branches if branch[2] is not None
+    ]
+    longest = max(study.trials, key=lambda trial: trial.user_attrs["steps"])
+    assert len(longest.intermediate_values) >= 1
+    assert list(longest.intermediate_values) == sorted(longest.intermediate_values)
+
+
+def test_a_run_stopped_after_its_search_does_not_search_again(tmp_path: Path, shared_cache: Path) -> None:
+    def stop(name: str, done: int, total: int) -> None:
+        if name.startswith("fold 1"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path / "run", shared_cache, progress=stop)
+    lines = (tmp_path / "run" / "log.jsonl").read_text().count('"branch"')
+    assert lines >= 3
+    result = pipeline.resume(Run(tmp_path / "run"), data=None, world=World(shared_cache))
+    assert (tmp_path / "run" / "log.jsonl").read_text().count('"branch"') == lines
+    assert result["tuned"]["rate"] > 0
+
+
+def test_tune_ends_with_the_search_and_resume_trains_the_folds(
+    tmp_path: Path, shared_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = [word for setting in ("model.width=16", "model.layers=1", *SETTINGS) for word in ("-o", setting)]
+    words = ["tune", NAME, "--sample", "--sample-rows", "20", *settings, "--precision", "fp32", "--json"]
+    main([*words, "--out", str(tmp_path / "run"), "--cache", str(shared_cache)])
+    found = json.loads(capsys.readouterr().out)
+    assert found["status"] == "tuned"
+    assert not (tmp_path / "run" / "scores.json").exists()
+    main(["resume", str(tmp_path / "run"), "--cache", str(shared_cache), "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["status"] == "finished"
+    assert result["tuned"]["rate"] == found["rate"]
+
+
+def test_what_has_no_one_rate_or_length_is_refused(tmp_path: Path, shared_cache: Path) -> None:
+    with pytest.raises(ConfigError, match="a search with several stages"):
+        searched(tmp_path / "run", shared_cache, "stages.1.epochs=2", "stages.1.name=second")
