@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check bench bench-step golden slow gpu lock clean
+.PHONY: demo test check bench bench-presets bench-step golden slow gpu lock clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -23,6 +23,9 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+bench-presets: $(READY)
+	$(BIN)/python -m benchmarks.presets
 
 bench-step: $(READY)
 	$(BIN)/python -m benchmarks.step
