@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.report import plots
-from harness.report.plots import Curve
+from harness.report.curves import Curve
 from harness.runs import Run
 from harness.training import schedule
 
@@ -15,6 +14,8 @@ def draw(run: Run, *, title: str) -> None:
     """Writes `training.png` of all folds that the log knows; nothing where it knows none."""
     found = curves(run)
     if found:
+        from harness.report import plots  # matplotlib takes half a second, which other commands need not pay
+
         plots.training(run.path / "training.png", found, title=title)
 
 

@@ -20,7 +20,7 @@ from harness.pipeline import beginnings
 from harness.pipeline.job import Job
 from harness.pipeline.parts import Data
 from harness.pipeline.trunks import Bench
-from harness.search import branch, study
+from harness.search import branch
 from harness.search.branch import COOLED, Branch
 
 
@@ -60,6 +60,8 @@ def apart(answer: dict[str, Any], fold_scores: Sequence[float], folds: Sequence[
 
 def tune(job: Job, *, data: Data, plan: FoldPlan) -> dict[str, Any]:
     """Searches on fold 0, leaves its state for the fold, and returns the answer: rate, epochs, steps, all branches."""
+    from harness.search import study  # optuna takes a second, which other runs need not pay
+
     bench = Bench(job, data, plan)
     higher = job.competition.metric.higher_is_better
     book = study.opened(job.competition.name, job.run.path / "study.log", higher_is_better=higher)

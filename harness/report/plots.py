@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from harness import files
-
-
-@dataclass
-class Curve:
-    """How the training of a fold went.
-
-    Attributes:
-        rates, momenta: of every step, the stages one after the other.
-        losses: (step, mean loss since the reading before).
-        begins: (first step, name) of the stages.
-    """
-
-    rates: list[float] = field(default_factory=list)
-    momenta: list[float] = field(default_factory=list)
-    losses: list[tuple[int, float]] = field(default_factory=list)
-    begins: list[tuple[int, str]] = field(default_factory=list)
+from harness.report.curves import Curve
 
 
 def training(path: Path, curves: Mapping[int, Curve], *, title: str) -> None:
