@@ -38,7 +38,7 @@ def test_the_nerve_frames_have_twelve_subjects_and_a_third_are_empty(real_data: 
     test = registry.load(name).test(data.root)
     assert test is not None
     assert test.ids == [str(number) for number in range(1, 19)]
-    areas = data.areas()
+    areas = data.areas
     empty = dice(np.stack([np.zeros_like(areas), np.zeros_like(areas), areas], axis=1)).mean()
     assert empty == pytest.approx(18 / 53)
 

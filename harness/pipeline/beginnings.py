@@ -36,7 +36,7 @@ def ended(job: Job, data: Data, plan: FoldPlan, *, fold: int, stage: int) -> Pat
     facts += [job.config.layered, repr(job.competition.inputs), repr(job.competition.task), _source()]
     facts += [
         _named(job, fold).contents() if job.config.begin else None,
-        None if job.hardware.encoder_weights is None else hash_file(job.hardware.encoder_weights),
+        None if job.hardware.encoder_weights is None else _contents(Path(job.hardware.encoder_weights)),
         machines.device_name(job.hardware.device),
         machines.environment(job.hardware.device)["packages"],
         job.shard.number,

@@ -77,7 +77,7 @@ def _read_aloud(data: Data, row: int, fold: int, world: World) -> None:
 def _of_targets(data: Data) -> dict[str, Any]:
     """What the targets are, in a few numbers."""
     if data.competition.task.kind == "mask":
-        return {"empty_masks": int((data.areas() == 0).sum())}
+        return {"empty_masks": int((data.areas == 0).sum())}
     if data.tokens is not None:
         return {"tokens": sum(len(tokens) for tokens in data.tokens)}
     if data.targets is None:

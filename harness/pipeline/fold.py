@@ -108,7 +108,7 @@ def examples_of(
         targets=data.targets,
         arrays=fitted.arrays(data),
         alternating=config.train.flip == "alternating",
-        classes=area_classes(data.areas()[rows]) if config.train.sampling == "area" else b"",
+        classes=area_classes(data.areas[rows]) if config.train.sampling == "area" else b"",
     )
 
 

@@ -106,8 +106,9 @@ class Data(Part):
         looks = alike.alike_groups(self.pictures.__getitem__, len(self))
         return [str(joined) for joined in alike.merge_groups(groups, looks.tolist())]
 
+    @functools.cached_property
     def areas(self) -> np.ndarray:
-        """int64 [N]: pixels inside each training mask."""
+        """int64 [N]: pixels inside each training mask; counted once for the folds, and for sampling by them."""
         assert self.masks is not None, "areas are of masks"
         return np.array([int(np.count_nonzero(self.masks[row])) for row in range(len(self.masks))], dtype=np.int64)
 

@@ -38,7 +38,7 @@ def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> fol
     levels = np.zeros(len(data), dtype=np.int64)
     if competition.folds.stratify == "mask":
         assert data.pictures is not None, "masks belong to pictures"
-        levels = folds.mask_strata(data.areas(), data.pictures.sizes)
+        levels = folds.mask_strata(data.areas, data.pictures.sizes)
     return folds.plan(
         data.units,
         levels,

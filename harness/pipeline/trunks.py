@@ -107,18 +107,20 @@ class Bench:
         sign = 1.0 if metric.higher_is_better else -1.0
         return Outcome(sign * value, self.loss()) if np.isfinite(value) else DIVERGED
 
-    def loss(self) -> float:
-        """Mean loss of the net on the validation rows as they are."""
+    @cached_property
+    def validation(self) -> stages.Examples:
+        """The validation rows as they are, for a look at the loss after every branch."""
         config = self.job.config
         plain = replace(
             config, train=replace(config.train, sampling="even"), stages=(replace(config.stages[0], augment=0.0),)
         )
         rows = self.plan.validation(0)
-        examples = fold.examples_of(
-            self.job.competition, plain, rows, data=self.data, fold=0, stage=0, fitted=self.fitted
-        )
-        total, steps = 0.0, examples.steps(1, self.batch)
-        for batch in examples.batches(0, steps, batch=self.batch, workers=0, pin=False):
+        return fold.examples_of(self.job.competition, plain, rows, data=self.data, fold=0, stage=0, fitted=self.fitted)
+
+    def loss(self) -> float:
+        """Mean loss of the net on the validation rows."""
+        total, steps = 0.0, self.validation.steps(1, self.batch)
+        for batch in self.validation.batches(0, steps, batch=self.batch, workers=0, pin=False):
             moved = batch.to(self.recipe.device)
             assert moved.target is not None, "validation rows carry targets"
             with torch.inference_mode(), self.recipe.autocast:
