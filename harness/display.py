@@ -63,8 +63,9 @@ def summary(result: dict[str, Any]) -> str:
     lines += ladder(result)
     if result.get("tuned"):
         found = result["tuned"]
-        said = f"rate {found['rate']:.2g} and {found['epochs']:.3g} epochs were chosen on fold 0"
-        lines.append(f"{said}, which scores {_number(found['fold0'])}; the others' mean is {_number(found['others'])}")
+        folds = "fold 0" if len(found["chosen_on"]) == 1 else f"folds 0 to {len(found['chosen_on']) - 1}"
+        said = f"rate {found['rate']:.2g} and {found['epochs']:.3g} epochs were chosen on {folds}"
+        lines.append(f"{said}, which scores {_number(found['chosen'])}; the others' mean is {_number(found['others'])}")
     if result.get("unknown_rate"):
         rate = f"{100 * result['unknown_rate']:.2f} %"
         lines.append(
@@ -103,9 +104,11 @@ def repeats(result: dict[str, Any]) -> str:
 
 def tuned(found: dict[str, Any]) -> str:
     """What a search found, and how to go on."""
+    others = "".join(f", {name} {value}" for name, value in found["settings"].items())
+    shape = ", warmup-stable-decay" if "warmup" in found else ""
     lines = [
-        f"rate {found['rate']:.2g}, {found['epochs']:.3g} epochs, warmup-stable-decay",
-        f"{len(found['branches'])} branches in {found['trained_steps']} steps; the winner took {found['steps']}",
+        f"rate {found['rate']:.2g}, {found['epochs']:.3g} epochs{shape}{others}",
+        f"{len(found['branches'])} trials in {found['trained_steps']} steps; the best took {found['steps']}",
         f"train all folds with: harness resume {found['run']}",
     ]
     return "\n".join(lines)

@@ -41,7 +41,11 @@ class DataError(HarnessError):
 
 
 class SpaceError(HarnessError):
-    """Not enough free disk for what is about to be written, or not enough memory for a step."""
+    """Not enough free disk for what is about to be written."""
+
+
+class MemoryShortError(HarnessError):
+    """Not enough memory for a step, however small, or for predictions."""
 
 
 class RunError(HarnessError):

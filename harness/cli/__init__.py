@@ -84,6 +84,7 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @click.option("--epochs", type=float, help="Total epochs, shared over the stages in proportion.")
 @options("preset", "set")
 @click.option("--tune", is_flag=True, help="Search learning rate and epochs on fold 0 first.")
+@options("method", "trials", "storage", "study")
 @click.option("--holdout", type=float, help="Share of the groups kept out of everything and scored once.")
 @click.option("--split", type=click.Choice(["folds", "published"]), help="One published fold instead of folds.")
 @options("precision", "determinism", "weights", "device", "processes", "seed")

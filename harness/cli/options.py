@@ -54,6 +54,16 @@ def options(*names: str) -> Callable[[Command], Command]:
             type=click.IntRange(min=1),
             help="Folds trained at once [one for each GPU; one on a CPU, whose cores they share].",
         ),
+        "method": click.option(
+            "--method",
+            type=click.Choice(["branch", "lite", "tpe", "grid"]),
+            help="Of the search [branch; lite with --preset quick].",
+        ),
+        "trials": click.option("--trials", type=click.IntRange(min=1), help="Of a search by tpe [20]."),
+        "storage": click.option(
+            "--storage", metavar="ADDRESS", help="Database of the search [a journal file in the run folder]."
+        ),
+        "study": click.option("--study", metavar="NAME", help="Of the search in the storage [the competition's]."),
         "folds": click.option("--folds", type=int, help="Number of folds; fails when there are fewer groups."),
         "seed": click.option("--seed", type=int, help="Of folds, weights, order and augmentation [0]."),
         "out": click.option(
@@ -111,6 +121,7 @@ def request_of(given: dict[str, Any], *, device: str, only_folds: str | None = N
     """What a run is asked for."""
     from harness import pipeline
 
+    tune = given.get("tune") or ""
     return pipeline.Request(
         data=None if given["data"] is None else str(Path(given["data"]).absolute()),
         sample=given["sample"],
@@ -118,5 +129,23 @@ def request_of(given: dict[str, Any], *, device: str, only_folds: str | None = N
         only_folds=numbers_of(only_folds),
         device=device,
         processes=given.get("processes") or 0,
-        tune="first" if given.get("tune") else "",
+        tune="first" if tune is True else tune,
+        search=_search_of(given, asked=bool(tune)),
     )
+
+
+def _search_of(given: dict[str, Any], *, asked: bool) -> Any:
+    """How to search.
+
+    Raises:
+        ConfigError: no search is asked for, or another one than an option is for.
+    """
+    from harness.pipeline.job import Search
+
+    named = {name: given[name] for name in ("method", "trials", "storage", "study") if given.get(name) is not None}
+    if named and not asked:
+        raise ConfigError(f"--{next(iter(named))} without a search", fix="add --tune, or use harness tune")
+    method = named.pop("method", "lite" if given.get("preset") == "quick" else "branch")
+    if "trials" in named and method != "tpe":
+        raise ConfigError(f"--trials with --method {method}", fix="add --method tpe, or leave it out")
+    return Search(method=method, **named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from harness.cli.options import options, request_of, world_of
 @click.command()
 @click.argument("name")
 @options("data", "sample", "sample_rows", "folds", "preset", "set")
+@options("method", "trials", "storage", "study")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes that share the search [1].")
 @options("precision", "determinism", "weights", "device", "seed", "out", "cache", "json")
-def tune(name: str, device: str, out: Path | None, as_json: bool, **given: Any) -> None:
+def tune(name: str, device: str, workers: int | None, out: Path | None, as_json: bool, **given: Any) -> None:
     """Search learning rate and epochs on fold 0; `harness resume RUN` trains all folds with what is found."""
     from harness.presets import configure
 
@@ -25,7 +26,7 @@ def tune(name: str, device: str, out: Path | None, as_json: bool, **given: Any) 
     config = configure(competition, **given)
     from harness import pipeline
 
-    request = dataclasses.replace(request_of(given, device=device), tune="alone")
+    request = request_of({**given, "tune": "alone", "processes": workers}, device=device)
     world = world_of(given["cache"])
     result = pipeline.run(competition, config, request, out=out, world=world)
     click.echo(json.dumps(files.finite(result)) if as_json else display.tuned(result))

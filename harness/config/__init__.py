@@ -9,14 +9,15 @@ from harness.config.settings import (
     Model,
     Precision,
     ReportSettings,
-    SearchSpace,
     TrainConfig,
     Training,
 )
+from harness.config.space import Dimension, SearchSpace
 from harness.config.stage import Size, Stage
 
 __all__ = [
     "DataSettings",
+    "Dimension",
     "Model",
     "Precision",
     "ReportSettings",

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from harness.config.settings import TrainConfig
+from harness.config.space import FIXED, dimension
 from harness.config.stage import Stage, require
 from harness.typed import check_key, from_values, parse
 
@@ -32,6 +33,9 @@ def override(config: TrainConfig, settings: typing.Sequence[str]) -> TrainConfig
         if key.startswith(f"stages.{len(config.stages)}."):
             # the number after the last stage's is a new one
             config = replace(config, stages=(*config.stages, Stage(name=f"stage{len(config.stages)}")))
+        if key.startswith("space.") and key not in keys(config):
+            config = _with_dimension(config, key.removeprefix("space."), text)
+            continue
         check_key(key, keys(config))
         config = _set(config, key.split("."), text, key)
     return config
@@ -42,7 +46,22 @@ def keys(config: Any, prefix: str = "") -> list[str]:
     found: list[str] = []
     for name, value in _parts(config).items():
         found += keys(value, f"{prefix}{name}.") if _nested(value) else [f"{prefix}{name}"]
-    return found
+    return [key for key in found if not key.startswith("space.dimensions")]
+
+
+def _with_dimension(config: TrainConfig, name: str, text: str) -> TrainConfig:
+    """`config` whose search also draws a setting of training or model: `weight_decay`, or `train.weight_decay`."""
+    known = [key for key in keys(config) if key.startswith(("train.", "model.")) and key not in FIXED]
+    meant = [key for key in known if name in (key, key.split(".")[-1])]
+    if len(meant) != 1:
+        own = [f"space.{key}" for key in known]
+        check_key(f"space.{name}", [key for key in keys(config) if key.startswith("space.")] + own)
+    key = meant[0]
+    group, field = key.split(".")
+    kind = typing.get_type_hints(type(getattr(config, group)))[field]
+    others = tuple(known for known in config.space.dimensions if known.key != key)
+    space = replace(config.space, dimensions=(*others, dimension(key, text, kind)))
+    return replace(config, space=space)
 
 
 def as_json(config: Any) -> Any:
@@ -76,7 +95,8 @@ def _set(value: Any, path: list[str], text: str, key: str) -> Any:
         new = _set(old, path[1:], text, key)
     else:
         kind = typing.get_type_hints(type(value))[path[0]] if is_dataclass(value) else type(old)
-        new = parse(text, kind, key)
+        ranged = key in ("space.rate", "space.epochs")
+        new = parse(text.removesuffix(":log").replace(":", ",") if ranged else text, kind, key)
     if is_dataclass(value):
         return replace(typing.cast(Any, value), **{path[0]: new})
     return tuple(new if str(index) == path[0] else part for index, part in enumerate(value))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
 
+from harness.config.space import SearchSpace
 from harness.config.stage import SIZES, Schedule, Size, Stage, require
 
 Precision = Literal["auto", "fp16", "bf16", "fp32"]
@@ -137,18 +138,6 @@ class DataSettings:
     def __post_init__(self) -> None:
         require(self.folds is None or self.folds >= 2, f"data.folds={self.folds}", "at least two folds")
         require(0 <= self.holdout < 1, f"data.holdout={self.holdout}", "the share lies in [0, 1)")
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """What a search may change: (low, high) on a logarithmic scale."""
-
-    rate: tuple[float, float] = (1e-4, 3e-2)
-    epochs: tuple[float, float] = (4, 64)
-
-    def __post_init__(self) -> None:
-        for name, (low, high) in (("rate", self.rate), ("epochs", self.epochs)):
-            require(0 < low < high < inf, f"space.{name}={low},{high}", "low,high with 0 < low < high")
 
 
 @dataclass(frozen=True)

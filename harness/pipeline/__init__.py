@@ -66,7 +66,7 @@ def _run(
     settings = {
         "schema": SCHEMA,
         "competition": competition.name,
-        "request": asdict(request),
+        "request": asdict(tuning.noted(request)),
         "config": as_json(config),
     }
     try:
@@ -142,7 +142,8 @@ def _proceed(
     folds_hash = plan.digest(data.rows.ids)
     if request.tune:
         known = "tuned" in settings
-        job, settings = tuning.phase(job, settings, data=data, plan=plan, inputs=[data_hash, folds_hash])
+        searched = [data_hash, folds_hash]
+        job, settings = tuning.phase(job, settings, where, data=data, plan=plan, inputs=searched)
         config = job.config
         if request.tune == "alone" and not known:
             return {"schema": SCHEMA, "status": "tuned", "run": str(run.path), **settings["tuned"]}

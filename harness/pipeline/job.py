@@ -13,6 +13,25 @@ from harness.pipeline.preparation import World, data_root
 from harness.runs import Run
 from harness.training.shards import ALONE, Shard
 
+Method = Literal["branch", "lite", "tpe", "grid"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How rate and length are searched.
+
+    Attributes:
+        method: "branch", "lite" (one trunk), "tpe" (with Hyperband and, over several folds, a Wilcoxon test), "grid".
+        trials: of tpe.
+        storage: address of a database for the study; "" is a journal file in the run folder.
+        study: name of the study; "" is the competition's.
+    """
+
+    method: Method = "branch"
+    trials: int = 20
+    storage: str = ""
+    study: str = ""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -26,6 +45,7 @@ class Request:
         device: "auto", "cpu" or "cuda".
         processes: folds trained at once; 0 means one for each GPU, and one on a CPU.
         tune: search rate and length on fold 0 first; "alone" ends there, and the folds are trained by a resume.
+        search: how.
     """
 
     data: str | None = None
@@ -35,6 +55,7 @@ class Request:
     device: str = "auto"
     processes: int = 0
     tune: Literal["", "first", "alone"] = ""
+    search: Search = Search()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import os
 import queue
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +20,12 @@ from typing import Any
 import torch
 
 from harness import runs
+from harness.data.folds import FoldPlan
 from harness.errors import HarnessError, RunError
 from harness.pipeline import hardware, members
 from harness.pipeline.following import opened
 from harness.pipeline.job import Job, Request
+from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World
 from harness.training import shards
 
@@ -38,6 +40,7 @@ class Work:
         cache: root of the cache.
         inputs: what the phases depend on, besides the fold.
         threads: of each process; None leaves them.
+        index: of the process among its like.
     """
 
     run: Path
@@ -45,6 +48,10 @@ class Work:
     cache: Path
     inputs: list[Any]
     threads: int | None
+    index: int = 0
+
+
+Task = Callable[[Job, Data, FoldPlan, Work, Any], None]
 
 
 def number(request: Request, device: str) -> int:
@@ -74,22 +81,48 @@ def train(job: Job, folds: Sequence[int], *, where: Request, inputs: list[Any], 
         HarnessError: what a process met, or that one ended by itself (killed for memory, say).
         RuntimeError: a bug in a process, with its traceback.
     """
+    job.world.say(f"{len(folds)} folds in {at_once} processes")
+    crew(job, _folds, where=where, inputs=inputs, at_once=at_once, items=folds)
+
+
+def crew(
+    job: Job,
+    task: Task,
+    *,
+    where: Request,
+    inputs: list[Any],
+    at_once: int,
+    items: Sequence[Any] = (),
+    spare: bool = False,
+) -> None:
+    """Does a task in `at_once` processes, until all have done it.
+
+    Args:
+        task: of a module; finds `items`, and a None for each process, in its queue.
+        spare: a process that is killed is no matter: others go on with what it left.
+
+    Raises:
+        HarnessError, RuntimeError: as `train`.
+    """
     context = multiprocessing.get_context("spawn")  # a fork would share CUDA and thread pools
     waiting, events = context.Queue(), context.Queue()
-    for item in [*folds, *[None] * at_once]:
+    for item in [*items, *[None] * at_once]:
         waiting.put(item)
     threads = torch.get_num_threads() if job.hardware.device == "cpu" else None
     work = Work(job.run.path.absolute(), where, job.world.cache, inputs, threads)
     cards = _cards() if job.hardware.device == "cuda" else [None]
     workers = [
-        context.Process(target=_work, args=(work, cards[index % len(cards)], waiting, events), daemon=True)
+        context.Process(
+            target=_work,
+            args=(task, replace(work, index=index), cards[index % len(cards)], waiting, events),
+            daemon=True,
+        )
         for index in range(at_once)
     ]
-    job.world.say(f"{len(folds)} folds in {at_once} processes")
     try:
         for worker in workers:
             worker.start()
-        _listen(job, workers, events)
+        _listen(job, workers, events, spare=spare)
     finally:
         for worker in workers:
             if worker.is_alive():
@@ -98,15 +131,18 @@ def train(job: Job, folds: Sequence[int], *, where: Request, inputs: list[Any], 
                 worker.join()
 
 
-def _listen(job: Job, workers: Sequence[Any], events: Any) -> None:
-    """Passes on what the processes say, until the last is done."""
-    done = 0
-    while done < len(workers):
+def _listen(job: Job, workers: Sequence[Any], events: Any, *, spare: bool) -> None:
+    """Passes on what the processes say, until the last is done, or gone where that is no matter."""
+    done, missed = 0, 0
+    while done + missed < len(workers):
         kind, *facts = _next(events)
         gone = [worker.exitcode for worker in workers if worker.exitcode not in (None, 0)]
-        if gone and kind not in ("error", "bug"):
+        if spare and kind == "nothing" and len(gone) > missed:
+            missed = len(gone)
+            job.world.say(f"a process ended with {gone[-1]}; {len(workers) - missed} go on")
+        elif gone and not spare and kind not in ("error", "bug"):
             fix = f"harness resume {job.run.path}, with fewer --processes where memory is short"
-            raise RunError(f"a process that trained a fold ended with {gone[0]}", fix=fix)
+            raise RunError(f"a process ended with {gone[0]}", fix=fix)
         if kind == "say":
             job.world.say(facts[0])
         elif kind == "progress":
@@ -114,7 +150,7 @@ def _listen(job: Job, workers: Sequence[Any], events: Any) -> None:
         elif kind == "error":
             raise facts[0]
         elif kind == "bug":
-            raise RuntimeError(f"in a process that trained a fold:\n{facts[0]}")
+            raise RuntimeError(f"in a process of the run:\n{facts[0]}")
         elif kind == "done":
             done += 1
 
@@ -127,14 +163,20 @@ def _next(events: Any) -> tuple[Any, ...]:
         return ("nothing",)
 
 
+def _folds(job: Job, data: Data, plan: FoldPlan, work: Work, waiting: Any) -> None:
+    """Takes one fold after the other until none is left."""
+    while (fold := waiting.get()) is not None:
+        members.predict_fold(job, fold, inputs=work.inputs, data=data, plan=plan)
+
+
 def _cards() -> list[str]:
     """The GPUs this process sees, as their own variable names them."""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     return seen.split(",") if seen else [str(index) for index in range(torch.cuda.device_count())]
 
 
-def _work(work: Work, card: str | None, waiting: Any, events: Any) -> None:
-    """A process: takes one fold after the other until none is left."""
+def _work(task: Task, work: Work, card: str | None, waiting: Any, events: Any) -> None:
+    """A process: opens the run, and does the task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its processes
     if card is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = card  # before CUDA is first asked for
@@ -151,8 +193,7 @@ def _work(work: Work, card: str | None, waiting: Any, events: Any) -> None:
         job, data, plan = opened(runs.Run(work.run), work.where, work.cache)
         world = World(work.cache, say=lambda text: tell("say", text), progress=lambda *facts: tell("progress", *facts))
         job = replace(job, world=world)
-        while (fold := waiting.get()) is not None:
-            members.predict_fold(job, fold, inputs=work.inputs, data=data, plan=plan)
+        task(job, data, plan, work, waiting)
         tell("done")
     except HarnessError as error:
         tell("error", error)

@@ -1,88 +1,173 @@
-"""Trunks of fold 0: training at one rate that goes on and on, and of which copies are cooled and scored."""
+"""What a search trains on: folds of the run, from their first weights, scored on the rows they do not see."""
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from harness.config import TrainConfig, override
 from harness.data.folds import FoldPlan
-from harness.errors import DivergedError
 from harness.evaluation.scores import choice_parts
-from harness.pipeline import fold, stages
+from harness.pipeline import fold as folds
+from harness.pipeline import stages
 from harness.pipeline.evidence import Scored
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, fit_fold
 from harness.pipeline.network import predicted
 from harness.pipeline.parts import Data
 from harness.pipeline.score import metric_groups
+from harness.pipeline.track import Track
 from harness.search import branch
-from harness.search.branch import COOLED, DIVERGED, Branch, Outcome
-from harness.training import loop, range_test, schedule, state
+from harness.search.branch import DIVERGED, Look, Outcome
+from harness.training import memory, range_test, schedule
 
 WARMUP = 0.25  # of the first rung: every trunk warms up for as many steps, whatever it becomes
 
 
 @dataclass
 class Bench:
-    """Fold 0, from its first weights; one net, on which the trunks take turns.
+    """Trains and scores what a search asks for.
 
     Attributes:
         job, data, plan: of the run.
-        trained: optimizer steps so far, the range test's included.
-        winner: state at the end of the best branch so far.
-        trunks: by rate.
+        marks: per mille of a schedule at which a sampled trial reports.
     """
 
     job: Job
     data: Data
     plan: FoldPlan
-    trained: int = 0
-    winner: state.Snapshot | None = None
-    trunks: dict[float, FoldTrunk] = field(default_factory=dict)
+    marks: tuple[int, ...] = ()
+    _before: int = 0
+    _tested: int = 0
+    _last: tuple[Mapping[str, Any], FoldTrack] | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        competition, config = self.job.competition, self.job.config
-        self.fitted: Fitted = fit_fold(competition, config, data=self.data, plan=self.plan, fold=0)
-        self.training = fold.fresh(competition, config, self.job.hardware, self.fitted, fold=0)
-        stages.paced(self.training, config)
-        self.first = self.training.snapshot()
-        self.examples = fold.stream(
-            competition, config, data=self.data, plan=self.plan, fold=0, stage=0, fitted=self.fitted
-        )
-        self.recipe = stages.stage_recipe(
-            competition, config, self.job.hardware, self.examples, self.fitted, fold=0, stage=0, report=_unseen
-        )
-        self.batch = stages.batch_of(config, 0)
-        self.longest = self.examples.steps(config.space.epochs[1], self.batch)
-        self.warmup = max(1, round(WARMUP * branch.first_rung(self.longest)))
+    @functools.cached_property
+    def first(self) -> FoldTrack:
+        """Fold 0, as configured."""
+        return FoldTrack(self.job, self.data, self.plan, 0)
+
+    @property
+    def trained(self) -> int:
+        """Optimizer steps so far, the range test's included."""
+        own = self.first.track.trained if "first" in self.__dict__ else 0
+        return own + self._before + self._tested + (self._last[1].track.trained if self._last else 0)
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest schedule."""
+        return self.first.steps(self.job.config.space.epochs[1])
+
+    @property
+    def shortest(self) -> int:
+        """Steps of the shortest."""
+        return self.first.steps(self.job.config.space.epochs[0])
 
     def edge(self) -> float:
         """The rate with the lowest smoothed loss of a range test: beyond it the loss climbs; undone."""
-        low, high = self.job.config.space.rate
-        found = range_test.range_test(self.training, self.recipe, low=low / 10, high=10 * high)
-        self.trained += len(found.rates)
+        track, (low, high) = self.first.track, self.job.config.space.rate
+        found = range_test.range_test(track.training, track.recipe, low=low / 10, high=10 * high)
+        self._tested += len(found.rates)
         return float(found.rates[found.smooth.argmin()])
 
-    def trunk(self, rate: float) -> FoldTrunk:
-        """A fresh trunk."""
-        self.trunks[rate] = FoldTrunk(self, rate, self.first)
-        return self.trunks[rate]
+    def branch(self, look: Look) -> Outcome:
+        """Scores a cooled copy of the rate's trunk."""
+        with memory.told():
+            return self.first.track.branch(look)
 
-    def keep(self, best: Branch) -> None:
-        """Keeps what the branch ended in."""
-        self.winner = self.trunks[best.rate].last
+    def whole(self, look: Look) -> Outcome:
+        """Scores the configured schedule with the look's rate and length."""
+        path = self.first.track.folder / f"whole-{look.rate:g}-{look.steps}.safetensors"
+        with memory.told():
+            return self.first.whole(look, path, unreported, ())
+
+    def steps(self, params: Mapping[str, Any]) -> int:
+        """Steps of a sampled trial's schedule."""
+        return self._sampled(params, 0).steps(params["epochs"])
+
+    def sample(self, key: str, params: Mapping[str, Any], report: Callable[[int, float], None]) -> Outcome:
+        """Scores training with some settings: on the first fold at fractions of the schedule, then on further folds."""
+        found: list[Outcome] = []
+        with memory.told():
+            for number in range(min(self.job.config.space.folds, self.plan.number)):
+                own = self._sampled(params, number)
+                look = Look(params["rate"], own.steps(params["epochs"]))
+                path = own.track.folder / f"trial-{key}-fold{number}.safetensors"
+                outcome = own.whole(look, path, report, self.marks if number == 0 else ())
+                if not math.isfinite(outcome.metric):
+                    return DIVERGED
+                found.append(outcome)
+                report(1000 * (number + 1), outcome.metric)
+        return Outcome(float(np.mean([one.metric for one in found])), float(np.mean([one.loss for one in found])))
+
+    def _sampled(self, params: Mapping[str, Any], number: int) -> FoldTrack:
+        """A fold with the settings of a trial; the last one is kept."""
+        if self._last is None or (self._last[0], self._last[1].fold) != (params, number):
+            self._before += self._last[1].track.trained if self._last else 0
+            job = replace(self.job, config=with_params(self.job.config, params))
+            self._last = (dict(params), FoldTrack(job, self.data, self.plan, number))
+        return self._last[1]
 
     def epochs(self, steps: int) -> float:
         """Passes that take so many steps; half a step less, so that rounding up gives them again."""
-        return (steps - 0.5) / self.examples.steps(1e3, self.batch) * 1e3
+        return (steps - 0.5) / self.first.steps(1e3) * 1e3
 
-    @cached_property
+
+def unreported(step: int, metric: float) -> None:
+    """Nobody listens."""
+
+
+def with_params(config: TrainConfig, params: Mapping[str, Any]) -> TrainConfig:
+    """The configuration with a trial's settings, but for its epochs."""
+    others = [f"{key}={value}" for key, value in params.items() if key not in ("rate", "epochs")]
+    return override(config, [f"train.rate={params['rate']}", *others])
+
+
+class FoldTrack:
+    """One fold with one configuration."""
+
+    def __init__(self, job: Job, data: Data, plan: FoldPlan, fold: int) -> None:
+        self.job, self.data, self.plan, self.fold = job, data, plan, fold
+        competition, config = job.competition, job.config
+        self.batch = stages.batch_of(config, 0)
+        self.fitted: Fitted = fit_fold(competition, config, data=data, plan=plan, fold=fold)
+        training = folds.fresh(competition, config, job.hardware, self.fitted, fold=fold)
+        stages.paced(training, config)
+        self.examples = folds.stream(competition, config, data=data, plan=plan, fold=fold, stage=0, fitted=self.fitted)
+        recipe = stages.stage_recipe(
+            competition, config, job.hardware, self.examples, self.fitted, fold=fold, stage=0, report=_unseen
+        )
+        longest, shortest = (self.steps(epochs) for epochs in reversed(config.space.epochs))
+        warmup = max(1, round(WARMUP * branch.first_rung(longest, shortest)))
+        folder = job.run.path / "search"
+        self.track = Track(training, recipe, warmup, self.outcome, folder, config.train.save_every)
+
+    def steps(self, epochs: float) -> int:
+        """Optimizer steps of so many epochs."""
+        return self.examples.steps(epochs, self.batch)
+
+    def whole(self, look: Look, path: Path, report: Callable[[int, float], None], marks: tuple[int, ...]) -> Outcome:
+        """Scores the configured schedule with the look's rate and length."""
+        settings, stage = self.job.config.train, self.job.config.stages[0]
+        plan = schedule.planned(
+            stage.schedule or settings.schedule,
+            total=look.steps,
+            peak=look.rate,
+            warmup=settings.warmup,
+            cooldown=settings.cooldown,
+        )
+        return self.track.whole(plan, look.steps, path, report, marks)
+
+    @functools.cached_property
     def scored(self) -> Scored:
-        """Fold 0's validation rows."""
-        rows = self.plan.validation(0).tolist()
+        """The fold's validation rows."""
+        rows = self.plan.validation(self.fold).tolist()
         competition = self.job.competition
         units = [self.data.units[row] for row in rows]
         nothing = np.zeros(len(rows))
@@ -97,76 +182,38 @@ class Bench:
         )
 
     def outcome(self) -> Outcome:
-        """What the state's final weights score on the validation rows; the net is left with them."""
-        net, metric, rows = self.training.net, self.job.competition.metric, self.scored.rows
-        net.load_state_dict(self.training.final_weights())
-        net.eval()
+        """What the net scores on the validation rows."""
+        net, metric, rows = self.track.training.net, self.job.competition.metric, self.scored.rows
         predictions = dict(predicted(self.job, [net], [self.fitted], self.data, rows))
         evidence = self.scored.evidence(predictions.__getitem__)
         value = float(metric.reduce(evidence.statistics(evidence.choose(metric), metric), evidence.groups))
         sign = 1.0 if metric.higher_is_better else -1.0
         return Outcome(sign * value, self.loss()) if np.isfinite(value) else DIVERGED
 
-    @cached_property
+    @functools.cached_property
     def validation(self) -> stages.Examples:
         """The validation rows as they are, for a look at the loss after every branch."""
         config = self.job.config
         plain = replace(
             config, train=replace(config.train, sampling="even"), stages=(replace(config.stages[0], augment=0.0),)
         )
-        rows = self.plan.validation(0)
-        return fold.examples_of(self.job.competition, plain, rows, data=self.data, fold=0, stage=0, fitted=self.fitted)
+        rows = self.plan.validation(self.fold)
+        return folds.examples_of(
+            self.job.competition, plain, rows, data=self.data, fold=self.fold, stage=0, fitted=self.fitted
+        )
 
     def loss(self) -> float:
         """Mean loss of the net on the validation rows."""
+        net, recipe = self.track.training.net, self.track.recipe
         total, steps = 0.0, self.validation.steps(1, self.batch)
         for batch in self.validation.batches(0, steps, batch=self.batch, workers=0, pin=False):
-            moved = batch.to(self.recipe.device)
+            moved = batch.to(recipe.device)
             assert moved.target is not None, "validation rows carry targets"
-            with torch.inference_mode(), self.recipe.autocast:
-                carried = getattr(self.training.net, "recurrent", False)
-                logits = self.training.net(moved.inputs, {})[0] if carried else self.training.net(moved.inputs)
-                total += float(self.recipe.loss(logits, moved.target))
+            with torch.inference_mode(), recipe.autocast:
+                carried = getattr(net, "recurrent", False)
+                logits = net(moved.inputs, {})[0] if carried else net(moved.inputs)
+                total += float(recipe.loss(logits, moved.target))
         return total / steps
-
-
-@dataclass
-class FoldTrunk:
-    """Training at one rate.
-
-    Attributes:
-        bench: whose net it takes turns on.
-        rate: constant, after the warm-up.
-        at: where the trunk stands.
-        last: where its last cooled copy ended.
-    """
-
-    bench: Bench
-    rate: float
-    at: state.Snapshot
-    last: state.Snapshot | None = None
-
-    def cooled(self, rung: int) -> Outcome:
-        """Trains on to where the rung's cooldown begins, and scores a copy cooled to its end."""
-        bench, training = self.bench, self.bench.training
-        plan = schedule.planned(
-            "warmup-stable-decay", total=rung, peak=self.rate, warmup=bench.warmup / rung, cooldown=COOLED
-        )
-        training.restore(self.at)
-        began = training.step
-        try:
-            loop.advance(training, int(rung - COOLED * rung), plan, bench.recipe)
-            self.at = training.snapshot()
-            loop.advance(training, rung, plan, bench.recipe)
-            self.last = training.snapshot()
-            if not state.finite(self.last):
-                return DIVERGED
-            return bench.outcome()
-        except DivergedError:
-            return DIVERGED
-        finally:
-            bench.trained += training.step - began
-            training.optimizer.zero_grad(set_to_none=True)
 
 
 def _unseen(step: int, loss: float, rate: float) -> None:

@@ -1,4 +1,4 @@
-"""The search of rate and length on fold 0: what a trunk is here, and what becomes of the answer.
+"""The search of rate and length: who works on it, and what becomes of the answer.
 
 The winning branch is fold 0's model: the state it ended in is put where the fold looks for one, and the other folds
 train like it.
@@ -6,6 +6,8 @@ train like it.
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,86 +18,99 @@ from harness import files
 from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError
-from harness.pipeline import beginnings
-from harness.pipeline.job import Job
+from harness.pipeline import processes
+from harness.pipeline.job import Job, Request, Search
 from harness.pipeline.parts import Data
-from harness.pipeline.trunks import Bench
-from harness.search import branch
-from harness.search.branch import COOLED, Branch
+from harness.pipeline.seat import TRUNKS, Seat
+from harness.pipeline.trunks import with_params
+from harness.search.branch import COOLED
+from harness.training import determinism
 
 
-def check(config: TrainConfig) -> None:
+def check(config: TrainConfig, search: Search) -> None:
     """Refuses what cannot be searched.
 
     Raises:
         ConfigError: several stages or layer-wise rates (no one length, no one rate), a fold that begins elsewhere, or
-            mixing, whose end depends on the length.
+            mixing, whose end depends on the length; further dimensions for a method that has none.
     """
     stage = config.stages[0]
     if len(config.stages) > 1 or config.begin or stage.rates or config.train.mixup or config.train.cutmix:
         fix = "search on one stage without them, and set them by hand after it"
         raise ConfigError("a search with several stages, stages.0.rates, begin, train.mixup or train.cutmix", fix=fix)
+    if search.method != "tpe" and (config.space.dimensions or config.space.folds > 1):
+        named = [f"space.{dimension.key}" for dimension in config.space.dimensions] or ["space.folds"]
+        raise ConfigError(f"--method {search.method} with {named[0]}", fix="give --method tpe, or leave it out")
+
+
+def noted(request: Request) -> Request:
+    """The request as it is written into the run folder: without the storage's password.
+
+    A resume finds it where libpq looks for one: PGPASSWORD, or ~/.pgpass.
+    """
+    address = re.sub(r"(//[^/@:]*):[^/@]*@", r"\1@", request.search.storage)
+    return replace(request, search=replace(request.search, storage=address))
 
 
 def phase(
-    job: Job, settings: dict[str, Any], *, data: Data, plan: FoldPlan, inputs: list[Any]
+    job: Job, settings: dict[str, Any], where: Request, *, data: Data, plan: FoldPlan, inputs: list[Any]
 ) -> tuple[Job, dict[str, Any]]:
     """(the job as the search's answer has it, the run's settings with the answer); searched once a run."""
     if job.run.done("tune", inputs) is None:
-        check(job.config)
-        answer = tune(job, data=data, plan=plan)
+        check(job.config, where.search)
+        answer = tune(job, where, data=data, plan=plan, inputs=inputs)
         settings = {**settings, "config": as_json(tuned(job.config, answer)), "tuned": answer}
         files.write_json(job.run.path / "config.json", settings)
         job.run.finish("tune", inputs, rate=answer["rate"], epochs=answer["epochs"])
+        shutil.rmtree(job.run.path / "search", ignore_errors=True)
     return replace(job, config=from_json(settings["config"])), settings
 
 
 def apart(answer: dict[str, Any], fold_scores: Sequence[float], folds: Sequence[int]) -> dict[str, Any]:
-    """The answer with fold 0's score beside the mean of the others: rate and length were chosen on fold 0."""
-    others = [value for number, value in zip(folds, fold_scores, strict=True) if number]
-    own = [value for number, value in zip(folds, fold_scores, strict=True) if not number]
-    facts = {"fold0": own[0] if own else None, "others": float(np.mean(others)) if others else None}
+    """The answer with the score of the folds it was chosen on beside the mean of the others."""
+    chosen = answer.get("chosen_on", [0])
+    own = [value for number, value in zip(folds, fold_scores, strict=True) if number in chosen]
+    others = [value for number, value in zip(folds, fold_scores, strict=True) if number not in chosen]
+    facts = {
+        "fold0": fold_scores[list(folds).index(0)] if 0 in folds else None,
+        "chosen": float(np.mean(own)) if own else None,
+        "others": float(np.mean(others)) if others else None,
+    }
     return {**answer, **facts}
 
 
-def tune(job: Job, *, data: Data, plan: FoldPlan) -> dict[str, Any]:
-    """Searches on fold 0, leaves its state for the fold, and returns the answer: rate, epochs, steps, all branches."""
-    from harness.search import study  # optuna takes a second, which other runs need not pay
+def tune(job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[Any]) -> dict[str, Any]:
+    """Searches, alone or in several processes, and returns the answer: rate, epochs, steps, all that was scored.
 
-    bench = Bench(job, data, plan)
-    higher = job.competition.metric.higher_is_better
-    book = study.opened(job.competition.name, job.run.path / "study.log", higher_is_better=higher)
-    scored: dict[float, list[tuple[float, float]]] = {}
+    The state of the best branch is left where fold 0 looks for one.
+    """
+    with determinism.level(job.config.determinism):
+        workers = processes.number(where, job.hardware.device)
+        if workers > 1:
+            seat = Seat(job, where.search, data, plan)
+            if where.search.method in TRUNKS:
+                seat.edge()
+            job.world.say(f"search in {workers} processes")
+            processes.crew(job, follow, where=where, inputs=inputs, at_once=workers, spare=True)
+        seat = Seat(job, where.search, data, plan)
+        best = seat.work()  # what is left of it
+        if where.search.method in TRUNKS:
+            seat.keep(best)
+        return seat.answer(best)
 
-    def seen(found: Branch) -> None:
-        fraction = found.rung / bench.longest
-        earlier = scored.setdefault(found.rate, [])
-        epochs = bench.epochs(found.rung)
-        study.note(book, found, epochs=epochs, fraction=fraction, earlier=earlier, higher_is_better=higher)
-        value = found.outcome.metric if higher else -found.outcome.metric
-        earlier.append((fraction, value))
-        job.run.log("branch", rate=found.rate, steps=found.rung, metric=value, loss=found.outcome.loss)
-        job.world.say(f"rate {found.rate:.2g}, {epochs:.3g} epochs: {job.competition.metric.name} {value:.4f}")
 
-    space = job.config.space
-    edge = bench.edge()
-    found = branch.search(bench.trunk, edge=edge, longest=bench.longest, rates=space.rate, seen=seen, leads=bench.keep)
-    assert bench.winner is not None, "a search has a winner"
-    bench.training.restore(bench.winner)
-    bench.training.save(beginnings.state_file(job.run, 0))
-    return {
-        "rate": found.best.rate,
-        "epochs": bench.epochs(found.best.rung),
-        "steps": found.best.rung,
-        "warmup": bench.warmup / found.best.rung,
-        "edge": edge,
-        "trained_steps": bench.trained,
-        "branches": [[one.rate, one.rung, one.outcome.metric, one.outcome.loss] for one in found.branches],
-    }
+def follow(job: Job, data: Data, plan: FoldPlan, work: processes.Work, waiting: Any) -> None:
+    """A further process of a search."""
+    with determinism.level(job.config.determinism):
+        Seat(job, work.where.search, data, plan, index=1 + work.index).work()
 
 
 def tuned(config: TrainConfig, answer: dict[str, Any]) -> TrainConfig:
     """The configuration that trains like the answer."""
+    stage = replace(config.stages[0], epochs=answer["epochs"], find=False)
+    if answer["method"] not in TRUNKS:
+        config = with_params(config, {"rate": answer["rate"], **answer["settings"]})
+        return replace(config, stages=(stage,))
     train = replace(
         config.train,
         rate=answer["rate"],
@@ -103,5 +118,4 @@ def tuned(config: TrainConfig, answer: dict[str, Any]) -> TrainConfig:
         warmup=answer["warmup"],
         cooldown=COOLED,
     )
-    stage = replace(config.stages[0], epochs=answer["epochs"], schedule=None, find=False)
-    return replace(config, train=train, stages=(stage,))
+    return replace(config, train=train, stages=(replace(stage, schedule=None),))

@@ -6,21 +6,21 @@ over its last quarter, and the trunk goes on as if nothing had happened. Scores 
 other alone: there is no short run that looks good because its rate has already fallen, which is how pruners by step
 choose short runs.
 
-A rung is a length in optimizer steps, its cooldown included.
+A plan is a pure function of what is scored already: it survives a killed process, and several workers can follow it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 FACTOR = 3.0  # between neighbouring rates
 RATIO = 2  # between neighbouring rungs
 COOLED = 0.25  # share of a rung in which its copy cools
 FEWEST = 100  # steps of the first rung at least
 FIRST = 8  # the first rung is at least this part of the longest
+BELOW = 10  # lite: the range test's minimum divided by this
 
 
 @dataclass(frozen=True)
@@ -40,116 +40,132 @@ class Outcome:
 DIVERGED = Outcome(-math.inf, math.inf)
 
 
-class Trunk(Protocol):
-    """Training at one constant rate that can go on for ever, and of which copies can be cooled."""
-
-    def cooled(self, rung: int) -> Outcome:
-        """Trains on to where the rung's cooldown begins, and scores a copy cooled to its end; DIVERGED if it does."""
-        ...
-
-
 @dataclass(frozen=True)
-class Branch:
-    """A cooled copy: the rate's trunk, its rung, what it scored."""
+class Look:
+    """What can be scored: training at a rate for so many optimizer steps (a rung, its cooldown included)."""
 
     rate: float
-    rung: int
-    outcome: Outcome
+    steps: int
+
+
+Done = Mapping[Look, Outcome]
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search found, and all it looked at, in order.
+class Plan:
+    """What is to be scored next, any of it by any worker; or the answer.
 
     Attributes:
-        best: the branch to train like.
-        branches: all of them.
+        wanted: not scored yet.
+        alive: what is scored and may still be the answer.
+        best: the answer, once there is one.
     """
 
-    best: Branch
-    branches: tuple[Branch, ...]
+    wanted: tuple[Look, ...] = ()
+    alive: frozenset[Look] = frozenset()
+    best: Look | None = None
 
 
-def first_rung(longest: int) -> int:
-    """Steps of the shortest rung: at least 100, at least an eighth of the longest, and no more than that."""
-    return min(longest, max(FEWEST, -(-longest // FIRST)))
+Planner = Callable[[Done], Plan]
 
 
-def rungs(longest: int) -> list[int]:
+def first_rung(longest: int, shortest: int = 1) -> int:
+    """Steps of the shortest rung: at least 100, an eighth of the longest and what is allowed, at most the longest."""
+    return min(longest, max(FEWEST, -(-longest // FIRST), shortest))
+
+
+def rungs(longest: int, shortest: int = 1) -> list[int]:
     """The lengths to climb, each about twice the one before, up to the longest."""
     found = [longest]
-    while found[-1] // RATIO >= first_rung(longest):
+    while found[-1] // RATIO >= first_rung(longest, shortest):
         found.append(found[-1] // RATIO)
     return found[::-1]
 
 
-def search(
-    trunk: Callable[[float], Trunk],
-    *,
-    edge: float,
-    longest: int,
-    rates: tuple[float, float],
-    seen: Callable[[Branch], None],
-    leads: Callable[[Branch], None] = lambda branch: None,
-) -> Found:
-    """The best rate and length: a bracket of rates on the first rung, then a climb of the best and the next lower.
+def bracketed(done: Done, *, edge: float, longest: int, rates: tuple[float, float], shortest: int = 1) -> Plan:
+    """A bracket of rates on the first rung until the best lies inside, then a climb of it and the next lower one.
 
     Args:
-        trunk: rate -> a fresh trunk; asked for once a rate.
         edge: highest rate at which training still holds (of a range test).
         longest: the last rung, in steps.
         rates: lowest and highest rate to try.
-        seen: called with each branch as it ends.
-        leads: called with each branch that is the best so far, while its rate's trunk has cooled nothing since.
+        shortest: no rung has fewer steps.
     """
     assert longest >= 1, "there is something to train"
     low, high = rates
-    edge = min(max(edge, low), high)
-    trunks: dict[int, Trunk] = {}
-    branches: list[Branch] = []
+    edge, (first, *longer) = min(max(edge, low), high), rungs(longest, shortest)
 
-    def look(step: int, rung: int) -> Branch:
-        rate = edge / FACTOR**step
-        if step not in trunks:
-            trunks[step] = trunk(rate)
-        branch = Branch(rate, rung, trunks[step].cooled(rung))
-        branches.append(branch)
-        seen(branch)
-        return branch
+    def look(step: int) -> Look:
+        return Look(rounded(edge / FACTOR**step), first)
 
     def inside(step: int) -> bool:
-        return low * 0.999 <= edge / FACTOR**step <= high * 1.001
+        return low * 0.99 <= look(step).rate <= high * 1.01
 
-    climb = rungs(longest)
-    tried = {step: look(step, climb[0]) for step in (1, 2, 3) if inside(step)} or {0: look(0, climb[0])}
+    steps = [step for step in (1, 2, 3) if inside(step)] or [0]
     while True:
-        best = min(tried, key=lambda step: _place(tried[step], list(tried.values())))
-        beyond = [step for step in (min(tried) - 1, max(tried) + 1) if abs(step - best) == 1 and inside(step)]
+        if missing := tuple(look(step) for step in steps if look(step) not in done):
+            return Plan(missing, frozenset(look(step) for step in steps) & done.keys())
+        best = min(steps, key=lambda step: _place(done[look(step)], [done[look(other)] for other in steps]))
+        beyond = [step for step in (min(steps) - 1, max(steps) + 1) if abs(step - best) == 1 and inside(step)]
         if not beyond:
             break
-        tried |= {step: look(step, climb[0]) for step in beyond}
-    pair = [step for step in (best, best + 1) if step in tried]
-    top = tried[best]
-    leads(top)
-    for rung in climb[1:]:
-        reached = [look(step, rung) for step in pair]
-        better = min(reached, key=lambda branch: _place(branch, reached))
-        if not _improves(better.outcome, top.outcome):
+        steps += beyond
+    pair = [look(step).rate for step in (best, best + 1) if step in steps]
+    return _climbed(done, pair, longer, top=look(best))
+
+
+def lite(done: Done, *, edge: float, longest: int, rates: tuple[float, float], shortest: int = 1) -> Plan:
+    """One trunk, at a tenth of the range test's minimum, scored at every length while that gains.
+
+    Args:
+        edge: the rate with the range test's lowest loss.
+        longest, rates, shortest: as of `bracketed`.
+    """
+    low, high = rates
+    first, *longer = rungs(longest, shortest)
+    only = Look(rounded(min(max(edge / BELOW, low), high)), first)
+    return _climbed(done, [only.rate], longer, top=only) if only in done else Plan((only,))
+
+
+def grid(done: Done, *, rates: Sequence[float], lengths: Sequence[int]) -> Plan:
+    """Every rate with every length, the best metric (of equals the lowest loss, then the fewest steps)."""
+    cells = [Look(rounded(rate), steps) for steps in lengths for rate in rates]
+    if missing := tuple(cell for cell in cells if cell not in done):
+        return Plan(missing)
+    return Plan(best=max(cells, key=lambda cell: (done[cell].metric, -done[cell].loss, -cell.steps)))
+
+
+def spaced(low: float, high: float, number: int) -> list[float]:
+    """Numbers from low to high, each the same multiple of the one before."""
+    return [low * (high / low) ** (index / (number - 1)) for index in range(number)]
+
+
+def rounded(rate: float) -> float:
+    """Three significant digits: a rate that is read, typed again and found equal on every machine."""
+    return float(f"{rate:.3g}")
+
+
+def _climbed(done: Done, pair: Sequence[float], longer: Sequence[int], *, top: Look) -> Plan:
+    """Ever longer rungs of one or two rates while the better of them gains."""
+    for rung in longer:
+        looks = [Look(rate, rung) for rate in pair]
+        if missing := tuple(look for look in looks if look not in done):
+            return Plan(missing, frozenset((top, *looks)) & done.keys())
+        better = min(looks, key=lambda look: _place(done[look], [done[other] for other in looks]))
+        if not _improves(done[better], done[top]):
             break
         top = better
-        leads(top)
-    return Found(top, tuple(branches))
+    return Plan(best=top, alive=frozenset((top,)))
 
 
-def _place(branch: Branch, among: Sequence[Branch]) -> tuple[int, float]:
-    """Sum of the places by metric and by loss among branches of one rung, then the metric: the lower the better.
+def _place(outcome: Outcome, among: Sequence[Outcome]) -> tuple[int, float]:
+    """Sum of the places by metric and by loss among outcomes of one rung, then the metric: the lower the better.
 
     A metric on few rows moves in steps, and a loss need not follow the metric: neither is trusted alone.
     """
-    outcomes = [other.outcome for other in among]
-    by_metric = sum(other.metric > branch.outcome.metric for other in outcomes)
-    by_loss = sum(other.loss < branch.outcome.loss for other in outcomes)
-    return by_metric + by_loss, -branch.outcome.metric
+    by_metric = sum(other.metric > outcome.metric for other in among)
+    by_loss = sum(other.loss < outcome.loss for other in among)
+    return by_metric + by_loss, -outcome.metric
 
 
 def _improves(new: Outcome, old: Outcome) -> bool:

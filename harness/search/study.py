@@ -1,59 +1,66 @@
-"""Optuna as the book-keeper: every branch is a trial, to be looked at with Optuna's own tools."""
+"""Optuna's study: a journal file of its own, or a database that an address names."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
+from filelock import FileLock
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState, create_trial
 
-from harness.search.branch import Branch
-
-
-def opened(name: str, storage: str | Path, *, higher_is_better: bool) -> optuna.Study:
-    """A new or known study: in a journal file of its own, or in a database that an address names."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    place = JournalStorage(JournalFileBackend(str(storage))) if isinstance(storage, Path) else storage
-    direction = "maximize" if higher_is_better else "minimize"
-    return optuna.create_study(study_name=name, storage=place, direction=direction, load_if_exists=True)
+from harness.errors import ConfigError
 
 
-def note(
-    study: optuna.Study,
-    branch: Branch,
-    *,
-    epochs: float,
-    fraction: float,
-    earlier: Sequence[tuple[float, float]],
-    higher_is_better: bool,
-) -> None:
-    """Adds a finished branch; one that diverged as pruned.
+class _Lock:
+    """Of the journal file, by the operating system: a killed process holds nothing, and nobody waits for it."""
 
-    Intermediate values stand at per mille of the longest schedule, once each: runs of other lengths are then compared
-    where they have got equally far.
+    def __init__(self, path: Path) -> None:
+        self.lock = FileLock(path.with_name(f".{path.name}.lock"))
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+def opened(name: str, storage: str | Path, *, higher_is_better: bool, **how: Any) -> optuna.Study:
+    """A new or known study: in a journal file of its own, or in a database that an address names.
 
     Args:
-        epochs: of the branch's rung.
-        fraction: of the longest rung.
-        earlier: (fraction, metric) of the shorter rungs of the same trunk.
+        how: sampler and pruner.
+
+    Raises:
+        ConfigError: a database that cannot be reached, or whose driver is not installed.
     """
-    sign = 1.0 if higher_is_better else -1.0
-    diverged = not math.isfinite(branch.outcome.metric)
-    values = [*earlier, *([] if diverged else [(fraction, sign * branch.outcome.metric)])]
-    distributions: dict[str, optuna.distributions.BaseDistribution] = {
-        "rate": optuna.distributions.FloatDistribution(1e-10, 1e3, log=True),
-        "epochs": optuna.distributions.FloatDistribution(1e-6, 1e6, log=True),
-    }
-    trial = create_trial(
-        state=TrialState.PRUNED if diverged else TrialState.COMPLETE,
-        params={"rate": branch.rate, "epochs": epochs},
-        distributions=distributions,
-        value=None if diverged else sign * branch.outcome.metric,
-        intermediate_values={round(1000 * part): value for part, value in values},
-        user_attrs={"steps": branch.rung, "loss": branch.outcome.loss if not diverged else None, "method": "branch"},
-    )
-    study.add_trial(trial)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    direction = "maximize" if higher_is_better else "minimize"
+    try:
+        place = _journal(storage) if isinstance(storage, Path) else RDBStorage(_with_driver(storage))
+        return optuna.create_study(study_name=name, storage=place, direction=direction, load_if_exists=True, **how)
+    except (ImportError, ValueError, optuna.exceptions.StorageInternalError) as error:
+        raise _unreachable(storage, error) from error
+    except Exception as error:
+        if not type(error).__module__.startswith("sqlalchemy"):
+            raise
+        raise _unreachable(storage, error) from error
+
+
+def _journal(path: Path) -> JournalStorage:
+    lock: Any = _Lock(path)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+
+
+def _with_driver(address: str) -> str:
+    """A PostgreSQL address with the driver that is asked for by this project's `postgres` extra."""
+    kind, separator, rest = address.partition("://")
+    return f"postgresql+psycopg://{rest}" if separator and kind in ("postgres", "postgresql") else address
+
+
+def _unreachable(storage: str | Path, error: BaseException) -> ConfigError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    fix = "give sqlite:///FILE, or postgresql://USER@HOST/DATABASE (pip install 'harness[postgres]')"
+    return ConfigError(f"--storage {storage}: {reason}", fix=fix)

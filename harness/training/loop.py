@@ -19,7 +19,7 @@ from torch import nn
 
 from harness import files
 from harness.batch import Batch
-from harness.errors import DivergedError, SpaceError
+from harness.errors import DivergedError, MemoryShortError
 from harness.training import backward
 from harness.training.memory import out_of_memory
 from harness.training.schedule import Schedule
@@ -77,7 +77,7 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
 
     Raises:
         DivergedError: the loss read at a report is not finite, or fp16 gradients overflow even when scaled down.
-        SpaceError: memory runs out, however small the micro-batches.
+        MemoryShortError: memory runs out, however small the micro-batches.
     """
     state.net.train()
     call = wrapped(state.net, recipe.shard)
@@ -120,7 +120,7 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, call: nn.Module)
     (Batch norms keep what they saw of the attempt that failed.)
 
     Raises:
-        SpaceError: a single row does not fit.
+        MemoryShortError: a single row does not fit.
     """
     assert batch.target is not None, "training batches carry targets"
     randoms = backward.generators(batch.target.device)
@@ -134,7 +134,7 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, call: nn.Module)
                 raise
             if recipe.shard.number > 1:  # the others are in the middle of the same step
                 fix = f"cut steps by hand: -o train.accumulate={2 * state.parts}"
-                raise SpaceError("a step does not fit into a process's memory", fix=fix) from error
+                raise MemoryShortError("a step does not fit into a process's memory", fix=fix) from error
         # only here, where the error and with it the activations are gone, is there memory to free
         state.optimizer.zero_grad(set_to_none=True)
         backward.restore(randoms, batch.target.device)
@@ -145,7 +145,7 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, call: nn.Module)
         if state.parts >= most:
             fix = "lower train.size or model.context, take a smaller net, or set model.checkpoint=true"
             fewest = "a single row" if recipe.least == 1 else f"{recipe.least} rows"
-            raise SpaceError(f"a step on {fewest} does not fit into memory", fix=fix)
+            raise MemoryShortError(f"a step on {fewest} does not fit into memory", fix=fix)
         state.parts = min(most, 2 * state.parts)
         size = -(-rows // state.parts)
         recipe.say(f"out of memory at step {state.step}: the same step again, {size} of its {rows} rows at a time")

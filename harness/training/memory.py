@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from harness.errors import SpaceError
+from harness.errors import MemoryShortError
 
 PROBES = 5  # steps at most that `largest` measures
 SMALLEST = 2  # rows of the first: a batch norm of one value has no spread
@@ -61,7 +61,7 @@ def told() -> Iterator[None]:
     """Says in one line where memory runs out outside of a step that can be made again.
 
     Raises:
-        SpaceError: in the place of the error.
+        MemoryShortError: in the place of the error.
     """
     try:
         yield
@@ -69,7 +69,7 @@ def told() -> Iterator[None]:
         if not out_of_memory(error):
             raise
         fix = "lower train.batch or train.size, take a smaller net, or free the device"
-        raise SpaceError("memory has run out", fix=fix) from error
+        raise MemoryShortError("memory has run out", fix=fix) from error
 
 
 @contextmanager

@@ -74,10 +74,10 @@ def test_a_run_stopped_after_its_search_does_not_search_again(tmp_path: Path, sh
 
     with pytest.raises(KeyboardInterrupt):
         searched(tmp_path / "run", shared_cache, progress=stop)
-    lines = (tmp_path / "run" / "log.jsonl").read_text().count('"branch"')
+    lines = (tmp_path / "run" / "log.jsonl").read_text().count('"trial"')
     assert lines >= 3
     result = pipeline.resume(Run(tmp_path / "run"), data=None, world=World(shared_cache))
-    assert (tmp_path / "run" / "log.jsonl").read_text().count('"branch"') == lines
+    assert (tmp_path / "run" / "log.jsonl").read_text().count('"trial"') == lines
     assert result["tuned"]["rate"] > 0
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from harness.batch import Batch
-from harness.errors import SpaceError
+from harness.errors import MemoryShortError
 from harness.models.language import AwdLstm
 from harness.tasks import BinaryMask, NextToken
 from harness.training import backward, loop, memory, shards
@@ -68,7 +68,7 @@ def test_the_loss_curve_is_that_of_a_machine_with_enough_memory(rows: int, backw
 
 def test_a_row_that_does_not_fit_is_said_with_a_way_out() -> None:
     training = narrow(plain(), 0)
-    with pytest.raises(SpaceError, match=r"a single row does not fit.*model\.checkpoint=true"):
+    with pytest.raises(MemoryShortError, match=r"a single row does not fit.*model\.checkpoint=true"):
         loop.advance(training, 3, RATE, recipe())
     assert training.step == 0
 
@@ -172,7 +172,7 @@ def test_processes_cut_their_rows_into_as_many_parts_and_keep_what_a_norm_needs(
         cut = min(asked, rows // number)
         assert {len(backward._parts(shards.Shard(rank, number).own(rows), cut)) for rank in range(number)} == {cut}
     training = narrow(fresh(), 1)
-    with pytest.raises(SpaceError, match="a step on 2 rows does not fit"):
+    with pytest.raises(MemoryShortError, match="a step on 2 rows does not fit"):
         loop.advance(training, 3, RATE, recipe(least=2))
 
 
