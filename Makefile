@@ -6,7 +6,7 @@ READY := .venv/ready
 # without written bytecode every process compiles PyTorch's sources anew: 17 s instead of 4
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench bench-presets bench-step golden slow gpu lock clean
+.PHONY: demo test check bench bench-presets bench-search bench-step golden slow gpu lock clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -29,6 +29,10 @@ check: $(READY)
 
 bench-presets: $(READY)
 	$(BIN)/python -m benchmarks.presets
+
+# an hour or two; goes on where it was stopped
+bench-search: $(READY)
+	$(BIN)/python -m benchmarks.search
 
 bench-step: $(READY)
 	$(BIN)/python -m benchmarks.step

@@ -146,7 +146,11 @@ def rounded(rate: float) -> float:
 
 
 def _climbed(done: Done, pair: Sequence[float], longer: Sequence[int], *, top: Look) -> Plan:
-    """Ever longer rungs of one or two rates while the better of them gains."""
+    """Ever longer rungs of one or two rates while the better of them gains.
+
+    A rate that loses twice in a row, by metric and by loss, is left: where the other pulls away it costs a third.
+    """
+    before = top.steps
     for rung in longer:
         looks = [Look(rate, rung) for rate in pair]
         if missing := tuple(look for look in looks if look not in done):
@@ -155,7 +159,15 @@ def _climbed(done: Done, pair: Sequence[float], longer: Sequence[int], *, top: L
         if not _improves(done[better], done[top]):
             break
         top = better
+        beaten = [look.rate for look in looks if _beaten(done, look, better) and _beaten(done, look, better, before)]
+        pair, before = [rate for rate in pair if rate not in beaten], rung
     return Plan(best=top, alive=frozenset((top,)))
+
+
+def _beaten(done: Done, look: Look, winner: Look, steps: int | None = None) -> bool:
+    """Whether a rate lost by metric and by loss on the rung of `look`, or on another one."""
+    own, other = (done[Look(one.rate, steps or one.steps)] for one in (look, winner))
+    return own.metric < other.metric and own.loss > other.loss
 
 
 def _place(outcome: Outcome, among: Sequence[Outcome]) -> tuple[int, float]:

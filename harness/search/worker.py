@@ -33,7 +33,10 @@ class Pruned(Exception):
 class Bench(Protocol):
     """What trains for a search."""
 
-    trained: int  # optimizer steps so far
+    @property
+    def trained(self) -> int:
+        """Optimizer steps so far."""
+        ...
 
     def branch(self, look: Look) -> Outcome:
         """Scores a cooled copy of the rate's trunk."""
