@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry
-from harness.config import Stage, TrainConfig, as_json, from_json, keys, override, with_epochs
+from harness.config import Dimension, Stage, TrainConfig, as_json, from_json, keys, override, with_epochs
 from harness.errors import ConfigError
 from harness.presets import PRESETS
 
@@ -30,6 +30,8 @@ settings_of_any_key = st.one_of(
     st.one_of(st.none(), st.integers(2, 20)).map("data.folds={}".format),
     st.sampled_from(["folds", "published"]).map("data.split={}".format),
     st.tuples(positive, positive).map(lambda c: f"space.rate={min(c)},{max(c) * 2}"),
+    st.tuples(positive, positive).map(lambda c: f"space.weight_decay={min(c)}:{max(c) * 2}:log"),
+    st.sampled_from(["space.batch=8:64", "space.flip=", "space.model.text=lstm|gpt", "space.blurpool=true|false"]),
     positive.map("stages.1.epochs={}".format),
     st.sampled_from(["auto", "fp16", "bf16", "fp32"]).map("precision={}".format),
     st.integers(0, 2**32 - 1).map("seed={}".format),
@@ -94,6 +96,25 @@ def test_an_unknown_key_is_answered_with_what_may_be_meant(setting, told) -> Non
     assert told in message
 
 
+def test_a_setting_is_searched_by_its_last_word_as_numbers_or_choices() -> None:
+    settings = ["space.weight_decay=1e-4:1e-1:log", "space.train.batch=8:64", "space.flip=", "space.layers=2|3"]
+    config = override(TrainConfig(), settings)
+    assert config.space.dimensions == (
+        Dimension("train.weight_decay", 1e-4, 1e-1, log=True),
+        Dimension("train.batch", 8, 64, whole=True),
+        Dimension("train.flip", choices=("random", "alternating")),
+        Dimension("model.layers", choices=("2", "3")),
+    )
+    assert from_json(json.loads(json.dumps(as_json(config)))) == config
+    assert override(config, ["space.batch=4:8"]).space.dimensions[-1] == Dimension("train.batch", 4, 8, whole=True)
+    assert override(config, ["space.rate=1e-4:1e-2:log", "space.epochs=2:8"]).space.epochs == (2, 8)
+
+
+@pytest.mark.parametrize("key", ["size", "train.workers", "seed", "data.folds", "train.rate", "zzz"])
+def test_what_would_change_the_rows_or_only_the_speed_is_not_searched(key) -> None:
+    assert f"unknown key 'space.{key}'" in refusal(f"space.{key}=1:2")
+
+
 @pytest.mark.parametrize("group", ["train", "stages", "stages.0", "data"])
 def test_a_group_of_keys_is_answered_with_its_keys(group) -> None:
     message = refusal(f"{group}=1")
@@ -130,6 +151,14 @@ def test_a_group_of_keys_is_answered_with_its_keys(group) -> None:
         "data.holdout=1",
         "data.split=random",
         "space.rate=1,1e-3",
+        "space.folds=0",
+        "space.weight_decay=1",
+        "space.weight_decay=1:0",
+        "space.weight_decay=0:1:log",
+        "space.weight_decay=0:1:linear",
+        "space.batch=1.5:3",
+        "space.flip=random|sideways",
+        "space.flip=1:2",
         "report.confidence=1",
         "report.resamples=0",
         "stages.0.epochs=0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +79,19 @@ def forget_state(run: Run, fold: int) -> None:
         rest.unlink(missing_ok=True)
     if path.parent.exists() and not any(path.parent.iterdir()):
         path.parent.rmdir()
+
+
+def search_folder(run: Run) -> Path:
+    """Where a search keeps the states it may come back to, until it has its answer."""
+    return run.path / "state" / "search"
+
+
+def forget_search(run: Run) -> None:
+    """Removes the states of a search that has its answer."""
+    folder = search_folder(run)
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.parent.exists() and not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
 
 
 def places(job: Job, data: Data, plan: FoldPlan, *, fold: int) -> list[Path]:

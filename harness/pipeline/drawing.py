@@ -19,6 +19,13 @@ def draw(run: Run, *, title: str) -> None:
         plots.training(run.path / "training.png", found, title=title)
 
 
+def draw_search(run: Run, study: Any, *, metric: str) -> None:
+    """Writes Optuna's plots of a search into `search/`."""
+    from harness.report import searches  # matplotlib and optuna, which other commands need not pay
+
+    searches.draw(run.path / "search", study, metric=metric)
+
+
 def curves(run: Run) -> dict[int, Curve]:
     """fold -> its curve over the steps of all its stages.
 

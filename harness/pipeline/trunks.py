@@ -15,8 +15,8 @@ import torch
 from harness.config import TrainConfig, override
 from harness.data.folds import FoldPlan
 from harness.evaluation.scores import choice_parts
+from harness.pipeline import beginnings, stages
 from harness.pipeline import fold as folds
-from harness.pipeline import stages
 from harness.pipeline.evidence import Scored
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, fit_fold
@@ -145,7 +145,7 @@ class FoldTrack:
         )
         longest, shortest = (self.steps(epochs) for epochs in reversed(config.space.epochs))
         warmup = max(1, round(WARMUP * branch.first_rung(longest, shortest)))
-        folder = job.run.path / "search"
+        folder = beginnings.search_folder(job.run)
         self.track = Track(training, recipe, warmup, self.outcome, folder, config.train.save_every)
 
     def steps(self, epochs: float) -> int:

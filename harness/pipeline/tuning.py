@@ -7,7 +7,6 @@ train like it.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from harness import files
 from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError
-from harness.pipeline import processes
+from harness.pipeline import beginnings, drawing, processes
 from harness.pipeline.job import Job, Request, Search
 from harness.pipeline.parts import Data
 from harness.pipeline.seat import TRUNKS, Seat
@@ -62,7 +61,7 @@ def phase(
         settings = {**settings, "config": as_json(tuned(job.config, answer)), "tuned": answer}
         files.write_json(job.run.path / "config.json", settings)
         job.run.finish("tune", inputs, rate=answer["rate"], epochs=answer["epochs"])
-        shutil.rmtree(job.run.path / "search", ignore_errors=True)
+        beginnings.forget_search(job.run)
     return replace(job, config=from_json(settings["config"])), settings
 
 
@@ -96,7 +95,9 @@ def tune(job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[A
         best = seat.work()  # what is left of it
         if where.search.method in TRUNKS:
             seat.keep(best)
-        return seat.answer(best)
+        answer = seat.answer(best)
+        drawing.draw_search(job.run, seat.book.study, metric=job.competition.metric.name)
+        return answer
 
 
 def follow(job: Job, data: Data, plan: FoldPlan, work: processes.Work, waiting: Any) -> None:

@@ -15,8 +15,9 @@ from harness.cli import main
 from harness.config import from_json, override
 from harness.errors import ConfigError
 from harness.pipeline import World
+from harness.pipeline.job import Search
 from harness.runs import Run
-from harness.search.branch import COOLED
+from harness.search.branch import BELOW, COOLED
 from tests.kit import request, small
 
 NAME = "playground-series-s3e8"
@@ -29,12 +30,19 @@ def searched(out: Path, cache: Path, *settings: str, **world: Any) -> dict[str, 
     return pipeline.run(competition, config, request(tune="first"), out=out, world=World(cache, **world))
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> tuple[Path, dict[str, Any]]:
+    """A run that searched, and its result."""
+    run = tmp_path_factory.mktemp("searched") / "run"
+    return run, searched(run, shared_cache)
+
+
 def test_fold_0_is_the_winning_branch_to_the_bit_and_the_others_train_like_it(
-    tmp_path: Path, shared_cache: Path
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, shared_cache: Path
 ) -> None:
-    result = searched(tmp_path / "run", shared_cache)
+    run, result = finished
     found = result["tuned"]
-    config = from_json(json.loads((tmp_path / "run" / "config.json").read_text())["config"])
+    config = from_json(json.loads((run / "config.json").read_text())["config"])
     assert (config.train.rate, config.train.schedule) == (found["rate"], "warmup-stable-decay")
     assert (config.stages[0].epochs, config.train.cooldown) == (found["epochs"], COOLED)
     assert len(found["branches"]) >= 3
@@ -49,13 +57,12 @@ def test_fold_0_is_the_winning_branch_to_the_bit_and_the_others_train_like_it(
     pipeline.run(competition, config, request(), out=again, world=World(shared_cache))
     for fold in range(2):
         name = f"weights/fold{fold}.safetensors"
-        assert (again / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+        assert (again / name).read_bytes() == (run / name).read_bytes()
 
 
-def test_every_branch_is_a_trial_that_optuna_can_look_at(tmp_path: Path, shared_cache: Path) -> None:
-    result = searched(tmp_path / "run", shared_cache)
-    backend = JournalFileBackend(str(tmp_path / "run" / "study.log"))
-    study = optuna.load_study(study_name=NAME, storage=optuna.storages.JournalStorage(backend))
+def test_every_branch_is_a_trial_that_optuna_can_look_at(finished: tuple[Path, dict[str, Any]]) -> None:
+    run, result = finished
+    study = optuna.load_study(study_name=NAME, storage=_journal(run))
     branches = result["tuned"]["branches"]
     assert [trial.params["rate"] for trial in study.trials] == pytest.approx([branch[0] for branch in branches])
     assert [trial.user_attrs["steps"] for trial in study.trials] == [branch[1] for branch in branches]
@@ -94,6 +101,55 @@ def test_tune_ends_with_the_search_and_resume_trains_the_folds(
     result = json.loads(capsys.readouterr().out)
     assert result["status"] == "finished"
     assert result["tuned"]["rate"] == found["rate"]
+
+
+def tuned_by(search: Search, out: Path, cache: Path, *settings: str) -> dict[str, Any]:
+    competition = registry.load(NAME)
+    config = override(small(competition), ["data.folds=2", "train.batch=4", "space.rate=1e-3x1e-1", *settings])
+    return pipeline.run(competition, config, request(tune="alone", search=search), out=out, world=World(cache))
+
+
+def test_lite_trains_one_trunk(tmp_path: Path, shared_cache: Path) -> None:
+    found = tuned_by(Search("lite"), tmp_path / "run", shared_cache, "space.epochs=10x80")
+    assert len({branch[0] for branch in found["branches"]}) == 1
+    assert [branch[1] for branch in found["branches"]] == [100, 200]
+    assert found["rate"] == pytest.approx(found["edge"] / BELOW, rel=5e-3)
+
+
+def test_a_grid_trains_every_rate_with_every_length(tmp_path: Path, shared_cache: Path) -> None:
+    found = tuned_by(Search("grid"), tmp_path / "run", shared_cache, "space.epochs=0.5x4")
+    assert len({branch[0] for branch in found["branches"]}) == 8
+    assert len({branch[1] for branch in found["branches"]}) == 6
+    assert len(found["branches"]) == 48
+    assert found["trained_steps"] == sum(branch[1] for branch in found["branches"])
+    config = from_json(json.loads((tmp_path / "run" / "config.json").read_text())["config"])
+    assert config.train.schedule == small(registry.load(NAME)).train.schedule
+    assert (config.train.rate, config.stages[0].epochs) == (found["rate"], found["epochs"])
+
+
+def test_tpe_draws_any_setting_and_scores_it_on_several_folds(tmp_path: Path, shared_cache: Path) -> None:
+    space = ("space.epochs=1x4", "space.weight_decay=1e-3:1e-1:log", "space.model.layers=1|2", "space.folds=2")
+    found = tuned_by(Search("tpe", trials=4), tmp_path / "run", shared_cache, *space)
+    assert set(found["settings"]) == {"train.weight_decay", "model.layers"}
+    assert found["chosen_on"] == [0, 1]
+    config = from_json(json.loads((tmp_path / "run" / "config.json").read_text())["config"])
+    assert config.train.weight_decay == pytest.approx(found["settings"]["train.weight_decay"])
+    assert config.model.layers == int(found["settings"]["model.layers"])
+    study = optuna.load_study(study_name=NAME, storage=_journal(tmp_path / "run"))
+    assert len(study.trials) == 4
+    complete = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    assert all(list(trial.intermediate_values) == [125, 250, 500, 1000, 2000] for trial in complete)
+    assert (tmp_path / "run" / "search" / "slices.png").stat().st_size > 10_000
+    assert not (tmp_path / "run" / "state").exists()
+
+
+def _journal(run: Path) -> optuna.storages.BaseStorage:
+    return optuna.storages.JournalStorage(JournalFileBackend(str(run / "study.log")))
+
+
+def test_only_tpe_searches_further_settings(tmp_path: Path, shared_cache: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--method branch with space\.train\.weight_decay; give --method tpe"):
+        tuned_by(Search(), tmp_path / "run", shared_cache, "space.weight_decay=1e-3:1e-1:log")
 
 
 def test_what_has_no_one_rate_or_length_is_refused(tmp_path: Path, shared_cache: Path) -> None:
