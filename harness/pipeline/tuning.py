@@ -93,7 +93,7 @@ def tune(job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[A
             processes.crew(job, follow, where=where, inputs=inputs, at_once=workers, spare=True)
         seat = Seat(job, where.search, data, plan)
         best = seat.work()  # what is left of it
-        if where.search.method in TRUNKS:
+        if where.search.method in TRUNKS and 0 in (where.only_folds or (0,)):
             seat.keep(best)
         answer = seat.answer(best)
         drawing.draw_search(job.run, seat.book.study, metric=job.competition.metric.name)
