@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
@@ -15,6 +17,8 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import cv2  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+from tests import postgres  # noqa: E402
 
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
@@ -60,3 +64,19 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("HARNESS_DATA is not set: it names the folder with the real samples")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def _postgres_server() -> Iterator[str]:
+    """A real PostgreSQL, started by the first test that wants one."""
+    programs = postgres.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed: no initdb in /usr/lib/postgresql/*/bin or on the search path")
+    with postgres.server(programs) as address:
+        yield address
+
+
+@pytest.fixture
+def postgres_address(_postgres_server: str) -> str:
+    """The address of an empty database of the test's own."""
+    return postgres.database(_postgres_server, f"test_{uuid.uuid4().hex[:12]}")
