@@ -62,11 +62,12 @@ def _run(
     competition: Competition, config: TrainConfig, request: Request, *, out: Path | None, world: World, shard: Shard
 ) -> dict[str, Any]:
     following.check(competition, config, shard)
+    noted = tuning.noted(request)
     folder = runs.create(out, competition.name)
     settings = {
         "schema": SCHEMA,
         "competition": competition.name,
-        "request": asdict(tuning.noted(request)),
+        "request": asdict(noted),
         "config": as_json(config),
     }
     try:

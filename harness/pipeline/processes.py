@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
+import threading
+import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from harness.pipeline.job import Job, Request
 from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World
 from harness.training import shards
+
+GRACE = 20.0  # seconds in which a process that is to end comes to the end of an optimizer step
 
 
 @dataclass(frozen=True)
@@ -105,62 +109,63 @@ def crew(
         HarnessError, RuntimeError: as `train`.
     """
     context = multiprocessing.get_context("spawn")  # a fork would share CUDA and thread pools
-    waiting, events = context.Queue(), context.Queue()
+    waiting = context.Queue()
     for item in [*items, *[None] * at_once]:
         waiting.put(item)
     threads = torch.get_num_threads() if job.hardware.device == "cpu" else None
     work = Work(job.run.path.absolute(), where, job.world.cache, inputs, threads)
     cards = _cards() if job.hardware.device == "cuda" else [None]
-    workers = [
-        context.Process(
-            target=_work,
-            args=(task, replace(work, index=index), cards[index % len(cards)], waiting, events),
-            daemon=True,
-        )
-        for index in range(at_once)
-    ]
+    workers: dict[Connection, Any] = {}
     try:
-        for worker in workers:
-            worker.start()
-        _listen(job, workers, events, spare=spare)
+        for index in range(at_once):
+            # a pipe each: of a queue that all share, a killed process would keep the lock
+            listener, speaker = context.Pipe(duplex=False)
+            card = cards[index % len(cards)]
+            workers[listener] = context.Process(
+                target=_work, args=(task, replace(work, index=index), card, waiting, speaker), daemon=True
+            )
+            workers[listener].start()
+            speaker.close()  # so that the end of the process ends what is heard of it
+        _listen(job, workers, spare=spare)
     finally:
-        for worker in workers:
+        for worker in workers.values():
             if worker.is_alive():
                 worker.terminate()
+        for worker in workers.values():
             if worker.pid is not None:
+                worker.join(GRACE)
+                if worker.is_alive():
+                    worker.kill()
                 worker.join()
 
 
-def _listen(job: Job, workers: Sequence[Any], events: Any, *, spare: bool) -> None:
-    """Passes on what the processes say, until the last is done, or gone where that is no matter."""
-    done, missed = 0, 0
-    while done + missed < len(workers):
-        kind, *facts = _next(events)
-        gone = [worker.exitcode for worker in workers if worker.exitcode not in (None, 0)]
-        if spare and kind == "nothing" and len(gone) > missed:
-            missed = len(gone)
-            job.world.say(f"a process ended with {gone[-1]}; {len(workers) - missed} go on")
-        elif gone and not spare and kind not in ("error", "bug"):
-            fix = f"harness resume {job.run.path}, with fewer --processes where memory is short"
-            raise RunError(f"a process ended with {gone[0]}", fix=fix)
-        if kind == "say":
-            job.world.say(facts[0])
-        elif kind == "progress":
-            job.world.progress(*facts)
-        elif kind == "error":
-            raise facts[0]
-        elif kind == "bug":
-            raise RuntimeError(f"in a process of the run:\n{facts[0]}")
-        elif kind == "done":
-            done += 1
-
-
-def _next(events: Any) -> tuple[Any, ...]:
-    """What a process says next; ("nothing",) after a quiet second."""
-    try:
-        return events.get(timeout=1)
-    except queue.Empty:
-        return ("nothing",)
+def _listen(job: Job, workers: Mapping[Connection, Any], *, spare: bool) -> None:
+    """Passes on what the processes say, until each is done, or gone where that is no matter."""
+    at_work = dict(workers)
+    while at_work:
+        for listener in wait(list(at_work)):
+            assert isinstance(listener, Connection)
+            try:
+                kind, *facts = listener.recv()
+            except (EOFError, OSError):
+                kind, facts = "gone", []
+            if kind == "say":
+                job.world.say(facts[0])
+            elif kind == "progress":
+                job.world.progress(*facts)
+            elif kind == "error":
+                raise facts[0]
+            elif kind == "bug":
+                raise RuntimeError(f"in a process of the run:\n{facts[0]}")
+            elif kind == "done":
+                del at_work[listener]
+            elif kind == "gone":
+                worker = at_work.pop(listener)
+                worker.join()
+                if not spare:
+                    fix = f"harness resume {job.run.path}, with fewer --processes where memory is short"
+                    raise RunError(f"a process ended with {worker.exitcode}", fix=fix)
+                job.world.say(f"a process ended with {worker.exitcode}; {len(at_work)} go on")
 
 
 def _folds(job: Job, data: Data, plan: FoldPlan, work: Work, waiting: Any) -> None:
@@ -175,19 +180,20 @@ def _cards() -> list[str]:
     return seen.split(",") if seen else [str(index) for index in range(torch.cuda.device_count())]
 
 
-def _work(task: Task, work: Work, card: str | None, waiting: Any, events: Any) -> None:
+def _work(task: Task, work: Work, card: str | None, waiting: Any, speaker: Connection) -> None:
     """A process: opens the run, and does the task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its processes
+    _end_with_parent()
     if card is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = card  # before CUDA is first asked for
     if work.threads:
         torch.set_num_threads(work.threads)
-    parent = multiprocessing.parent_process()
 
     def tell(*event: Any) -> None:
-        if parent is not None and not parent.is_alive():
-            raise SystemExit("the run that started this process is gone")
-        events.put(event)
+        try:
+            speaker.send(event)
+        except BrokenPipeError:
+            raise SystemExit("the run that started this process is gone") from None
 
     try:
         job, data, plan = opened(runs.Run(work.run), work.where, work.cache)
@@ -199,3 +205,22 @@ def _work(task: Task, work: Work, card: str | None, waiting: Any, events: Any) -
         tell("error", error)
     except Exception:
         tell("bug", traceback.format_exc())
+
+
+def _end_with_parent() -> None:
+    """Ends this process, as an exception would, where it is told to or the run that started it is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a process of a run has a parent"
+
+    def end(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=watch, daemon=True).start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from harness.pipeline.job import Job, Search
 from harness.pipeline.parts import Data
 from harness.pipeline.trunks import Bench
 from harness.search import branch
-from harness.search.branch import Look, Outcome, Plan
+from harness.search.branch import Done, Look, Outcome, Plan
 
 TRUNKS = ("branch", "lite")  # methods that train trunks
 RATES, LENGTHS = 8, 6  # of the grid
@@ -24,13 +23,13 @@ RATES, LENGTHS = 8, 6  # of the grid
 class Seat:
     """One worker's place at a study."""
 
-    def __init__(self, job: Job, search: Search, data: Data, plan: FoldPlan, *, index: int = 0) -> None:
+    def __init__(self, job: Job, search: Search, data: Data, plan: FoldPlan) -> None:
         from harness.search import book, sampled, study, worker  # optuna takes a second, which other runs need not pay
 
         self.job, self.search, self.worker = job, search, worker
         self.bench = Bench(job, data, plan, sampled.FRACTIONS[:-1])
         metric, space = job.competition.metric, job.config.space
-        tpe = {"sampler": sampled.sampler(job.config.seed + 1000 * index), "pruner": sampled.Pruner()}
+        tpe = {"sampler": sampled.sampler(job.config.seed), "pruner": sampled.Pruner()}
         self.book = book.Book(
             study.opened(
                 search.study or job.competition.name,
@@ -54,43 +53,48 @@ class Seat:
 
     def edge(self) -> float:
         """The edge rate, found once a study."""
-        attributes = self.book.study.user_attrs
-        if "edge" not in attributes:
-            found = branch.rounded(self.bench.edge())
-            self.book.study.set_user_attr("edge", found)
-            self.book.study.set_user_attr("edge steps", self.bench.trained)
+        study = self.book.study
+        if "edge" not in study.user_attrs:
+            found, steps = branch.rounded(self.bench.edge()), self.bench.trained
             self.job.world.say(f"range test: the loss falls up to rate {found:.2g}")
-            return found
-        return attributes["edge"]
+            if "edge" not in study.user_attrs:  # nor found by another worker meanwhile
+                study.set_user_attr("edge steps", steps)
+                study.set_user_attr("edge", found)
+        return study.user_attrs["edge"]
 
     def work(self) -> Look:
         """Works until there is an answer."""
-        bench, space, method = self.bench, self.job.config.space, self.search.method
+        bench, method = self.bench, self.search.method
         if method == "tpe":
             found = self.worker.sampled(
-                self.book, self.space, bench, trials=self.search.trials, steps=bench.steps, told=self._told_sample
+                self.book,
+                self.space,
+                bench,
+                trials=self.search.trials,
+                steps=bench.steps,
+                seed=self.job.config.seed,
+                told=self._told_sample,
             )
             return Look(found.params["rate"], found.user_attrs["steps"])
-        if method == "grid":
-            lengths = [round(steps) for steps in branch.spaced(bench.shortest, bench.longest, LENGTHS)]
-            planner: branch.Planner = functools.partial(
-                branch.grid, rates=branch.spaced(*space.rate, RATES), lengths=lengths
-            )
-        else:
-            climb = branch.bracketed if method == "branch" else branch.lite
-            sizes = {"longest": bench.longest, "shortest": bench.shortest}
-            planner = functools.partial(climb, edge=self.edge(), rates=space.rate, **sizes)
-        train = bench.branch if method in TRUNKS else bench.whole
         return self.worker.planned(
             self.book,
-            planner,
-            train,
+            self._plan,
+            bench.branch if method in TRUNKS else bench.whole,
             bench=bench,
             longest=bench.longest,
             method=method,
             told=self._told,
             settled=self._settled,
         )
+
+    def _plan(self, done: Done) -> Plan:
+        bench, rates = self.bench, self.job.config.space.rate
+        if self.search.method == "grid":
+            lengths = [round(steps) for steps in branch.spaced(bench.shortest, bench.longest, LENGTHS)]
+            return branch.grid(done, rates=branch.spaced(*rates, RATES), lengths=lengths)
+        climb = branch.bracketed if self.search.method == "branch" else branch.lite
+        # the edge is read anew: of two workers that found one at the same time, both follow the same
+        return climb(done, edge=self.edge(), longest=bench.longest, rates=rates, shortest=bench.shortest)
 
     def keep(self, best: Look) -> None:
         """Puts the state of the best branch where fold 0 looks for one; trained elsewhere, fold 0 is trained anew."""
@@ -106,14 +110,16 @@ class Seat:
         Raises:
             RunError: everything diverged.
         """
+        from harness.search import book
+
         trials = self.book.trials()
         scored = [trial for trial in trials if trial.user_attrs.get("trained") is not None]
-        ended = [trial for trial in scored if "loss" in trial.user_attrs]
-        own = next(
-            trial for trial in ended if (trial.params["rate"], trial.user_attrs["steps"]) == (best.rate, best.steps)
-        )
-        if own.user_attrs["metric"] is None:
-            raise RunError("training diverged at every rate that was tried", fix="lower space.rate")
+        ended = [trial for trial in scored if trial.state.name in ("COMPLETE", "PRUNED")]
+        chosen = [trial for trial in ended if book.look_of(trial) == best and trial.user_attrs["metric"] is not None]
+        if not chosen:
+            fix = "lower space.rate, or train.batch where memory was short"
+            raise RunError("training diverged, or ran out of memory, at every rate that was tried", fix=fix)
+        own = chosen[0]
         others = {name: value for name, value in own.params.items() if name not in ("rate", "epochs")}
         facts = {
             "rate": best.rate,
@@ -133,14 +139,16 @@ class Seat:
             facts |= {"edge": self.book.study.user_attrs["edge"], "warmup": warmup}
         return facts
 
-    def _settled(self, plan: Plan) -> None:
-        """Removes the states of branches and trunks that nobody asks for again."""
+    def _settled(self, plan: Plan, done: Done) -> None:
+        """Removes the states of branches and trunks that nobody asks for again.
+
+        What other workers have scored since the plan was made is not known to be such.
+        """
         if self.search.method not in TRUNKS:
             return
-        track, done = self.bench.first.track, self.book.done()
-        for look in done:
-            if look not in plan.alive and look != plan.best:
-                _forget(track.branch_file(look))
+        track = self.bench.first.track
+        for look in done.keys() - plan.alive - {plan.best}:
+            _forget(track.branch_file(look))
         for rate in {look.rate for look in done} - {look.rate for look in (*plan.wanted, *plan.alive)}:
             _forget(track.trunk_file(rate))
 

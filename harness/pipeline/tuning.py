@@ -6,7 +6,6 @@ train like it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -47,20 +46,25 @@ def noted(request: Request) -> Request:
 
     A resume finds it where libpq looks for one: PGPASSWORD, or ~/.pgpass.
     """
-    address = re.sub(r"(//[^/@:]*):[^/@]*@", r"\1@", request.search.storage)
-    return replace(request, search=replace(request.search, storage=address))
+    search = request.search
+    if not search.storage:
+        return request
+    from harness.search import study  # optuna takes a second, which other runs need not pay
+
+    return replace(request, search=replace(search, storage=study.public(search.storage)))
 
 
 def phase(
     job: Job, settings: dict[str, Any], where: Request, *, data: Data, plan: FoldPlan, inputs: list[Any]
 ) -> tuple[Job, dict[str, Any]]:
     """(the job as the search's answer has it, the run's settings with the answer); searched once a run."""
-    if job.run.done("tune", inputs) is None:
+    if "tuned" not in settings:
         check(job.config, where.search)
         answer = tune(job, where, data=data, plan=plan, inputs=inputs)
         settings = {**settings, "config": as_json(tuned(job.config, answer)), "tuned": answer}
         files.write_json(job.run.path / "config.json", settings)
-        job.run.finish("tune", inputs, rate=answer["rate"], epochs=answer["epochs"])
+    if job.run.done("tune", inputs) is None:  # or it was killed just after the answer was written
+        job.run.finish("tune", inputs, rate=settings["tuned"]["rate"], epochs=settings["tuned"]["epochs"])
         beginnings.forget_search(job.run)
     return replace(job, config=from_json(settings["config"])), settings
 
@@ -90,7 +94,10 @@ def tune(job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[A
             if where.search.method in TRUNKS:
                 seat.edge()
             job.world.say(f"search in {workers} processes")
-            processes.crew(job, follow, where=where, inputs=inputs, at_once=workers, spare=True)
+            try:
+                processes.crew(job, follow, where=where, inputs=inputs, at_once=workers, spare=True)
+            finally:
+                seat.book.sweep()  # what a process that had to be killed was at
         seat = Seat(job, where.search, data, plan)
         best = seat.work()  # what is left of it
         if where.search.method in TRUNKS and 0 in (where.only_folds or (0,)):
@@ -103,7 +110,7 @@ def tune(job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[A
 def follow(job: Job, data: Data, plan: FoldPlan, work: processes.Work, waiting: Any) -> None:
     """A further process of a search."""
     with determinism.level(job.config.determinism):
-        Seat(job, work.where.search, data, plan, index=1 + work.index).work()
+        Seat(job, work.where.search, data, plan).work()
 
 
 def tuned(config: TrainConfig, answer: dict[str, Any]) -> TrainConfig:

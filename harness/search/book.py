@@ -12,13 +12,14 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from harness import liveness
@@ -31,6 +32,7 @@ LOOK: dict[str, BaseDistribution] = {
     "rate": FloatDistribution(1e-10, 1e3, log=True),
     "epochs": FloatDistribution(1e-6, 1e6, log=True),
 }
+STOPPED = "stopped"  # attribute of the study: [which error, its words] that last ended the search for all
 _AT_WORK: set[str] = set()  # workers of this process
 
 
@@ -42,13 +44,16 @@ class Book:
         study: shared by all workers.
         patience: seconds without a sign of life after which a worker on another machine is gone.
         beat: seconds between two signs of life.
+        facts: what all workers must have agreed on.
     """
 
     study: optuna.Study
     patience: float = PATIENCE
     beat: float = BEAT
     worker: str = field(default_factory=lambda: f"{liveness.own()}/{uuid.uuid4().hex[:8]}")
+    facts: dict[str, Any] = field(default_factory=dict)
     _watched: dict[int, tuple[Any, float]] = field(default_factory=dict)
+    _stopped: Any = None
 
     @property
     def sign(self) -> float:
@@ -61,13 +66,37 @@ class Book:
         Raises:
             RunError: the study was begun with something else.
         """
+        known = self.study.user_attrs
         for name, value in facts.items():
-            known = self.study.user_attrs.get(name)
-            if known is None:
+            if name not in known:
                 self.study.set_user_attr(name, value)
-            elif known != value:
+        self.facts = dict(facts)
+        self._agreed()
+
+    def _agreed(self) -> None:
+        known = self.study.user_attrs
+        for name, value in self.facts.items():
+            if known[name] != value:
                 fix = "search with what it began with, or give --study another name"
                 raise RunError(f"the study {self.study.study_name} was begun with other {name}", fix=fix)
+
+    def look_around(self) -> None:
+        """Sweeps, between two trials.
+
+        Raises:
+            RunError: another worker met an error meanwhile, or began the study at the same time with something else.
+        """
+        self._agreed()
+        stopped = self.study.user_attrs.get(STOPPED)
+        if stopped is not None and stopped != self._stopped:
+            fix = "mend that, and run the same command again"
+            raise RunError(f"another worker of the search met {stopped[1]}", fix=fix)
+        self.sweep()
+
+    def stop(self, why: str) -> None:
+        """Ends the search of all who are at work now."""
+        self._stopped = [uuid.uuid4().hex, why]
+        self.study.set_user_attr(STOPPED, self._stopped)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """All trials, or those in some states, in the order of their numbers."""
@@ -101,8 +130,9 @@ class Book:
             seen: intermediate values that are known already.
             facts: user attributes.
         """
-        if self._holder(key) is not None:
+        if _holder(self.trials(), key) is not None:
             return None
+        # the owner is written with the trial: whenever this process is killed, others see whose it was
         token = uuid.uuid4().hex
         facts |= {"key": key, "worker": self.worker, "token": token}
         template = create_trial(
@@ -113,45 +143,53 @@ class Book:
             user_attrs=facts,
         )
         self.study.add_trial(template)
-        own = next(trial for trial in self.trials(TrialState.RUNNING) if trial.user_attrs.get("token") == token)
-        if self._holder(key) != own.number:
+        trials = self.trials()
+        own = next(trial for trial in trials if trial.user_attrs.get("token") == token)
+        if _holder(trials, key) != own.number:
             self.fail(own.number, "another worker was first")
             return None
         return Trial(self.study, own._trial_id)
-
-    def _holder(self, key: str) -> int | None:
-        """Number of the trial that scores a key, or has scored it."""
-        return next((trial.number for trial in self.trials() if key_of(trial) == key and _holds(trial)), None)
 
     def fail(self, number: int, why: str, **facts: Any) -> None:
         """Ends a trial that scored nothing; one that has ended stays as it is."""
         own = next(trial for trial in self.trials() if trial.number == number)
         if own.state.is_finished():
             return
-        trial = Trial(self.study, own._trial_id)
+        storage = self.study._storage  # a Trial of its own would draw from the sampler
         try:
             for name, value in {"why": why, **facts}.items():
-                trial.set_user_attr(name, value)
-            self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-        except (ValueError, RuntimeError):
-            if not self.trials()[number].state.is_finished():
-                raise  # and not ended by another worker in between
+                storage.set_trial_user_attr(own._trial_id, name, value)
+            storage.set_trial_state_values(own._trial_id, TrialState.FAIL)
+        except UpdateFinishedTrialError:
+            return  # by another worker, in between
 
-    def tell(self, trial: Trial, outcome: Outcome, *, pruned: bool = False, **facts: Any) -> None:
-        """Ends a trial with what it scored; one that diverged as pruned."""
+    def tell(
+        self, trial: Trial, outcome: Outcome, *, pruned: bool = False, at: int | None = None, **facts: Any
+    ) -> None:
+        """Ends a trial with what it scored; one that diverged as pruned.
+
+        Args:
+            at: per mille of the longest schedule at which that is reported.
+
+        Raises:
+            UpdateFinishedTrialError: others thought this worker gone, and score the same again.
+        """
         lost = not math.isfinite(outcome.metric)
         facts |= {"metric": None if lost else self.sign * outcome.metric}
         facts |= {"loss": outcome.loss if math.isfinite(outcome.loss) else None}
+        for name, value in facts.items():
+            trial.set_user_attr(name, value)
+        if at is not None and not lost:
+            trial.report(self.sign * outcome.metric, at)
         try:
-            for name, value in facts.items():
-                trial.set_user_attr(name, value)
             if lost or pruned:
                 self.study.tell(trial, state=TrialState.PRUNED)
             else:
                 self.study.tell(trial, self.sign * outcome.metric)
-        except (ValueError, RuntimeError):
-            if not self.trials()[trial.number].state.is_finished():
-                raise  # and not thought gone, by a worker that scores the same again
+        except ValueError as error:  # so Optuna says it where it looks first
+            if self.trials()[trial.number].state.is_finished():
+                raise UpdateFinishedTrialError(str(error)) from error
+            raise
 
     def sweep(self) -> list[int]:
         """Fails the trials whose worker is gone; returns their numbers."""
@@ -176,13 +214,25 @@ class Book:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """While it lasts, this worker is not gone."""
+        """While it lasts, this worker is not gone; what it leaves running then is swept.
+
+        Raises:
+            RunError: the storage is gone.
+        """
         name = self.worker.rpartition("/")[2]
-        _AT_WORK.add(name)
         try:
-            yield
-        finally:
-            _AT_WORK.discard(name)
+            self._stopped = self.study.user_attrs.get(STOPPED)  # of an earlier search: no matter
+            _AT_WORK.add(name)
+            try:
+                yield
+            finally:
+                _AT_WORK.discard(name)
+                self.sweep()
+        except StorageInternalError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise RunError(
+                f"the search's storage: {reason}", fix="run the same command again when it answers"
+            ) from error
 
     @contextmanager
     def beating(self, trial: Trial) -> Iterator[None]:
@@ -195,8 +245,10 @@ class Book:
                 number += 1
                 try:
                     trial.set_user_attr("beat", number)
-                except (ValueError, RuntimeError):
-                    return  # it has ended
+                except UpdateFinishedTrialError:
+                    return
+                except StorageInternalError:
+                    continue  # it may answer again
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -208,11 +260,16 @@ class Book:
 
 
 def key_of(trial: FrozenTrial) -> str:
-    """What the trial scores; of a sampled one its own number, until it is tried again."""
-    return str(trial.user_attrs.get("key", trial.number))
+    """What the trial scores: a look, or which of the sampled trials it is."""
+    return str(trial.user_attrs.get("key", ""))
 
 
-def _holds(trial: FrozenTrial) -> bool:
+def _holder(trials: Sequence[FrozenTrial], key: str) -> int | None:
+    """Number of the trial that scores a key, or has scored it."""
+    return next((trial.number for trial in trials if key_of(trial) == key and holds(trial)), None)
+
+
+def holds(trial: FrozenTrial) -> bool:
     """Whether nobody else is to score the same."""
     return trial.state != TrialState.FAIL or bool(trial.user_attrs.get("memory"))
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.config import Dimension
 from harness.errors import DivergedError, MemoryShortError, RunError
-from harness.search.book import LOOK, Book, key_of
+from harness.search.book import LOOK, Book, holds, key_of
 from harness.search.branch import DIVERGED, Done, Look, Outcome, Plan, Planner
-from harness.search.sampled import distribution
-
-STOPPED = "stopped"  # attribute of the study: why the search ended for all
+from harness.search.sampled import distribution, sampler
 
 
 class Pruned(Exception):
@@ -71,7 +70,7 @@ def planned(
     longest: int,
     method: str,
     told: Told = lambda look, outcome: None,
-    settled: Callable[[Plan], None] = lambda plan: None,
+    settled: Callable[[Plan, Done], None] = lambda plan, done: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Look:
     """Works until the plan has its answer, and returns it.
@@ -80,22 +79,23 @@ def planned(
         train: scores a look.
         longest: steps of the longest schedule, of which trials' intermediate values are fractions.
         told: called with what this worker scored.
-        settled: called with every new plan; what is not alive in it is never asked for again.
+        settled: called with every new plan and what it stands on; what of that is not alive is never asked for again.
         pause: waits some seconds where others work on all that is wanted.
     """
-    with _round(book):
+    with book.at_work():
         while True:
-            _look_around(book)
+            book.look_around()
             done = book.done()
             plan = planner(done)
-            settled(plan)
+            settled(plan, done)
             if plan.best is not None:
                 return plan.best
             for look in plan.wanted:
                 trial = _claimed(book, look, done, bench=bench, longest=longest, method=method)
                 if trial is not None:
                     outcome = _score(book, trial, lambda look=look: train(look), bench)
-                    told(look, outcome)
+                    if outcome is not None:
+                        told(look, outcome)
                     break
             else:
                 pause(1.0)
@@ -108,6 +108,7 @@ def sampled(
     *,
     trials: int,
     steps: Callable[[Mapping[str, Any]], int],
+    seed: int = 0,
     told: Callable[[Mapping[str, Any], Outcome], None] = lambda params, outcome: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> FrozenTrial:
@@ -116,24 +117,25 @@ def sampled(
     Args:
         space: what the sampler draws.
         steps: of a trial's schedule.
+        seed: of what is drawn.
 
     Raises:
         RunError: all trials diverged, or none was finished.
     """
     dimensions = {name: distribution(dimension) for name, dimension in space.items()}
-    with _round(book):
+    with book.at_work():
         while True:
-            _look_around(book)
-            trial = _retried(book) or _asked(book, dimensions, trials)
+            book.look_around()
+            known = book.trials()
+            if len({key_of(trial) for trial in known if holds(trial) and trial.state.is_finished()}) >= trials:
+                break
+            trial = _drawn(book, known, dimensions, trials=trials, seed=seed)
             if trial is None:
-                if not book.trials(TrialState.RUNNING):
-                    break
                 pause(1.0)
                 continue
-            params = dict(trial.params)
-            trial.set_user_attr("steps", steps(params))
-            outcome = _score(book, trial, lambda trial=trial: _sample(bench, book, trial), bench)
-            told(params, outcome)
+            outcome = _score(book, trial, lambda trial=trial: _sample(bench, book, trial, steps), bench)
+            if outcome is not None:
+                told(dict(trial.params), outcome)
     complete = book.trials(TrialState.COMPLETE)
     if not complete:
         raise RunError("no trial of the search came to its end", fix="lower space.rate, or raise --trials")
@@ -158,32 +160,32 @@ def per_mille(steps: int, longest: int) -> int:
     return round(1000 * steps / longest)
 
 
-def _asked(book: Book, dimensions: Mapping[str, Any], trials: int) -> Trial | None:
-    """A trial newly drawn, while there are too few; with W workers there may be W - 1 too many."""
-    if len({key_of(trial) for trial in book.trials()}) >= trials:
-        return None
-    trial = book.study.ask(dict(dimensions))
-    for name, value in (("worker", book.worker), ("key", str(trial.number)), ("method", "tpe")):
-        trial.set_user_attr(name, value)
-    return trial
+def _drawn(
+    book: Book, known: Sequence[FrozenTrial], dimensions: Mapping[str, Any], *, trials: int, seed: int
+) -> Trial | None:
+    """One of the trials: newly drawn, or left behind by a worker that is gone; None where others have all that is left.
 
-
-def _retried(book: Book) -> Trial | None:
-    """A trial that another worker left behind, or that an error ended, to be gone on with."""
-    for trial in book.trials(TrialState.FAIL):
-        key = key_of(trial)
-        if not trial.params or trial.user_attrs.get("memory"):
+    Each is drawn with a seed of its own: workers on several machines, and one that goes on, draw nothing twice.
+    """
+    held = {key_of(trial) for trial in known if holds(trial)}
+    for index in range(trials):
+        key = str(index)
+        if key in held:
             continue
-        facts = {name: trial.user_attrs[name] for name in ("steps",) if name in trial.user_attrs}
-        claimed = book.claim(
-            key, trial.params, trial.distributions, seen=trial.intermediate_values, method="tpe", **facts
-        )
-        if claimed is not None:
-            return claimed
+        left = [trial for trial in known if key_of(trial) == key and dimensions.keys() <= trial.params.keys()]
+        again = {"params": left[-1].params, "distributions": left[-1].distributions} if left else {}
+        seen = left[-1].intermediate_values if left else {}
+        book.study.sampler = sampler(seed + index)
+        trial = book.claim(key, **{"params": {}, "distributions": {}, **again}, seen=seen, method="tpe")
+        if trial is not None:
+            for name, dimension in dimensions.items():
+                trial._suggest(name, dimension)  # as `ask` does, which would not name the owner
+            return trial
     return None
 
 
-def _sample(bench: Bench, book: Book, trial: Trial) -> Outcome:
+def _sample(bench: Bench, book: Book, trial: Trial, steps: Callable[[Mapping[str, Any]], int]) -> Outcome:
+    trial.set_user_attr("steps", steps(trial.params))
     frozen = book.trials()[trial.number]
     known = dict(frozen.intermediate_values)
 
@@ -196,9 +198,13 @@ def _sample(bench: Bench, book: Book, trial: Trial) -> Outcome:
     return bench.sample(key_of(frozen), trial.params, report)
 
 
-def _score(book: Book, trial: Trial, train: Callable[[], Outcome], bench: Bench) -> Outcome:
-    """Trains and tells; whatever happens, the trial does not stay running."""
-    began, state = bench.trained, book.trials()[trial.number]
+def _score(book: Book, trial: Trial, train: Callable[[], Outcome], bench: Bench) -> Outcome | None:
+    """Trains and tells; whatever happens, the trial does not stay running.
+
+    Returns:
+        What it scored; None where others thought this worker gone (a machine that slept) and score the same again.
+    """
+    began = bench.trained
     try:
         with book.beating(trial):
             pruned = False
@@ -208,30 +214,16 @@ def _score(book: Book, trial: Trial, train: Callable[[], Outcome], bench: Bench)
                 outcome, pruned = early.outcome, True
             except DivergedError:
                 outcome = DIVERGED
-        at = state.user_attrs.get("at")
-        if at is not None and outcome != DIVERGED:
-            trial.report(book.sign * outcome.metric, at)
-        book.tell(trial, outcome, pruned=pruned, trained=bench.trained - began)
+        book.tell(trial, outcome, pruned=pruned, at=trial.user_attrs.get("at"), trained=bench.trained - began)
         return outcome
+    except UpdateFinishedTrialError:
+        return None
     except MemoryShortError as error:  # other settings may fit
         book.fail(trial.number, str(error), memory=True, trained=bench.trained - began)
         return DIVERGED
     except BaseException as error:
-        book.fail(trial.number, f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
         if isinstance(error, Exception):
-            book.study.set_user_attr(STOPPED, f"{type(error).__name__}: {error}")
+            book.stop(why)  # first: else another worker takes what is failed below, and meets the same
+        book.fail(trial.number, why)
         raise
-
-
-def _round(book: Book) -> Any:
-    """This worker at work; an earlier end of the search is forgotten."""
-    book.sweep()
-    if book.study.user_attrs.get(STOPPED) and not book.trials(TrialState.RUNNING):
-        book.study.set_user_attr(STOPPED, "")
-    return book.at_work()
-
-
-def _look_around(book: Book) -> None:
-    if why := book.study.user_attrs.get(STOPPED):
-        raise RunError(f"another worker of the search met {why}", fix="mend that, and run the same command again")
-    book.sweep()
