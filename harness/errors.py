@@ -58,3 +58,9 @@ class SubmissionError(HarnessError):
 
 class DivergedError(HarnessError):
     """Training left the finite numbers."""
+
+
+class OutOfTime(HarnessError):
+    """The time of a run is over with work left; the command line exits with 3."""
+
+    exit_code = 3

@@ -99,10 +99,17 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
         total, counted = total + loss, counted + 1  # summed on the device: no wait per step
         state.step, state.age, state.cursor = state.step + 1, state.age + 1, state.cursor + len(batch.rows)
         if state.step % recipe.report_every == 0 or state.step == until_step:
-            mean = total.item() / counted
-            _check(mean, state)
-            recipe.report(state.step, mean, now.learning_rate * state.pace)
+            _read(total, counted, state, rate, recipe)
             total, counted = torch.zeros((), device=recipe.device), 0
+    if counted:  # the batches ended before that step: the time was over
+        _read(total, counted, state, rate, recipe)
+
+
+def _read(total: torch.Tensor, counted: int, state: TrainState, rate: Schedule, recipe: Recipe) -> None:
+    """Reads the mean loss of the steps since the last reading, checks it, and reports it."""
+    mean = total.item() / counted
+    _check(mean, state)
+    recipe.report(state.step, mean, rate(state.step - 1).learning_rate * state.pace)
 
 
 def _check(mean: float, state: TrainState) -> None:

@@ -22,6 +22,7 @@ def train(
     every: int,
     keep: Callable[[Snapshot], None],
     say: Callable[[str], None],
+    end: Callable[[], int] | None = None,
 ) -> None:
     """Trains from where the state stands to step `total` of its stage.
 
@@ -31,14 +32,16 @@ def train(
     Args:
         keep: a good state before the last step, to be saved; the last step's is the caller's.
         say: one line to the user.
+        end: the steps of a stage whose length is settled while it trains; stands in the place of `total`.
 
     Raises:
         DivergedError: the third fall in this stage.
     """
     good, falls = state.snapshot(), 0
-    while state.step < total:
+    ends = end or (lambda: total)
+    while state.step < ends():
         try:
-            advance(state, min(total, state.step + every), rate, recipe)
+            advance(state, min(ends(), state.step + every), rate, recipe)
             reached = state.snapshot()
             if not finite(reached):
                 raise DivergedError(f"a weight is not finite at step {state.step}", fix="lower the rate")
@@ -56,5 +59,5 @@ def train(
             say(f"{error.problem}: back to step {state.step}, and on at {slower:g} times the rate")
             continue
         good = reached
-        if state.step < total:
+        if state.step < ends():
             keep(good)

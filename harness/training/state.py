@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import nn
 from harness import files
 from harness.errors import RunError
 from harness.training import precision as formats
+from harness.training.course import Course
 from harness.training.groups import grouped
 
 
@@ -50,6 +51,7 @@ class TrainState:
         parts: micro-batches a step is cut into; raised where memory ran out.
         peak: learning rate that a range test found for the stage, or None.
         carry: tensors a recurrent net passes on.
+        course: where the schedule stands of a stage whose length the clock decides, or None.
     """
 
     net: nn.Module
@@ -64,6 +66,7 @@ class TrainState:
     parts: int = 1
     peak: float | None = None
     carry: dict[str, torch.Tensor] = field(default_factory=dict)
+    course: Course | None = None
 
     @classmethod
     def start(
@@ -83,7 +86,7 @@ class TrainState:
 
     def next_stage(self) -> None:
         """Counters to zero, weights and optimizer kept."""
-        self.stage, self.step, self.cursor, self.peak = self.stage + 1, 0, 0, None
+        self.stage, self.step, self.cursor, self.peak, self.course = self.stage + 1, 0, 0, None, None
 
     def update_average(self, decay: float) -> None:
         """Moves the average towards the weights; the decay is warmed up: min(decay, (1 + age) / (10 + age)).
@@ -130,6 +133,7 @@ class TrainState:
             "scaler": self.scaler.state_dict(),
             "random.python": random.getstate(),
             "random.numpy": {**numpy_state, "state": {k: _plain(v) for k, v in numpy_state["state"].items()}},
+            "course": None if self.course is None else asdict(self.course),
         }
         # through JSON: what is restored from memory is then exactly what is restored from a file
         return Snapshot(
@@ -149,6 +153,8 @@ class TrainState:
         self.step, self.age, self.cursor, self.stage = (facts[name] for name in ("step", "age", "cursor", "stage"))
         # a state of an older version has none of these
         self.pace, self.parts, self.peak = facts.get("pace", 1.0), facts.get("parts", 1), facts.get("peak")
+        course = facts.get("course")
+        self.course = None if course is None else Course(**course)
         torch.set_rng_state(tensors["random.torch"].cpu())
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu())
