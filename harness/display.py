@@ -75,6 +75,10 @@ def summary(result: dict[str, Any]) -> str:
     if result["test_score"] is not None:
         which = "held-out rows" if result.get("holdout_score") == result["test_score"] else "labelled test set"
         lines.append(f"{which}: {_number(result['test_score'])}")
+    if result.get("budget"):
+        spent = result["budget"]
+        shed = "; shed: " + ", ".join(spent["shed"]) if spent["shed"] else ""
+        lines.append(f"budget: {spent['used']:g} of {spent['seconds']:g} s used{shed}")
     lines += [
         f"{result['device']}, {result['precision']}, weights {result['weights']}, {result['seconds']} s",
         f"determinism: {repeats(result)}",

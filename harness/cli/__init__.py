@@ -16,8 +16,9 @@ import click
 
 from harness import __version__, display, registry
 from harness.cli import searching
-from harness.cli.options import options, path_of, request_of, world_of
+from harness.cli.options import options, path_of, process_began, request_of, world_of
 from harness.errors import HarnessError
+from harness.meter import seconds_of
 
 # what the machine refuses is the user's to mend; a file that is not there may be a bug and keeps its traceback
 MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
@@ -88,7 +89,7 @@ def check(name: str, as_json: bool, **given: Any) -> None:
 @click.option("--holdout", type=float, help="Share of the groups kept out of everything and scored once.")
 @click.option("--split", type=click.Choice(["folds", "published"]), help="One published fold instead of folds.")
 @options("precision", "determinism", "weights", "device", "processes", "seed")
-@options("out", "cache", "json")
+@options("budget", "out", "cache", "json")
 def run(name: str, device: str, only_folds: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
     """Train all folds, score them honestly, write a validated submission."""
     from harness.presets import configure
@@ -99,19 +100,22 @@ def run(name: str, device: str, only_folds: str | None, out: Path | None, as_jso
 
     request = request_of(given, device=device, only_folds=only_folds)
     with display.bars() as progress:
-        result = pipeline.run(competition, config, request, out=out, world=world_of(given["cache"], progress=progress))
+        world = world_of(given["cache"], progress=progress, began=process_began())
+        result = pipeline.run(competition, config, request, out=out, world=world)
     click.echo(json.dumps(result) if as_json else display.summary(result))
 
 
 @cli.command()
 @click.argument("run")
-@options("data", "sample", "cache", "json")
-def resume(run: str, data: str | None, sample: bool, cache: Path | None, as_json: bool) -> None:
-    """Go on with a run (a folder or an id) where it stopped."""
+@options("data", "sample", "budget", "cache", "json")
+def resume(run: str, data: str | None, sample: bool, budget: str | None, cache: Path | None, as_json: bool) -> None:
+    """Go on with a run (a folder or an id) where it stopped; --budget grants a run that has one more time."""
+    seconds = None if budget is None else seconds_of(budget)
     from harness import pipeline, runs
 
     with display.bars() as progress:
-        result = pipeline.resume(runs.find(run), data=data, sample=sample, world=world_of(cache, progress=progress))
+        world = world_of(cache, progress=progress, began=process_began())
+        result = pipeline.resume(runs.find(run), data=data, sample=sample, budget=seconds, world=world)
     click.echo(json.dumps(result) if as_json else display.summary(result))
 
 
@@ -180,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli.main(words, standalone_mode=False)
     except HarnessError as error:
-        _stop(words, str(error).removesuffix(f"; {error.fix}"), error.fix)
+        _stop(words, str(error).removesuffix(f"; {error.fix}"), error.fix, code=error.exit_code)
     except OSError as error:
         if error.errno not in MACHINE:
             raise

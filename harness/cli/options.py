@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from harness.errors import ConfigError
+from harness.meter import seconds_of
 
 Command = Callable[..., Any]
 
@@ -64,6 +66,11 @@ def options(*names: str) -> Callable[[Command], Command]:
             "--storage", metavar="ADDRESS", help="Database of the search [a journal file in the run folder]."
         ),
         "study": click.option("--study", metavar="NAME", help="Of the search in the storage [the competition's]."),
+        "budget": click.option(
+            "--budget",
+            metavar="9h|40m|300s",
+            help="Seconds, minutes or hours from start to end of the process, all included; what does not fit is shed.",
+        ),
         "folds": click.option("--folds", type=int, help="Number of folds; fails when there are fewer groups."),
         "seed": click.option("--seed", type=int, help="Of folds, weights, order and augmentation [0]."),
         "out": click.option(
@@ -91,6 +98,19 @@ def world_of(cache: Path | None, **outside: Any) -> Any:
     except OSError as error:
         raise ConfigError(f"the cache {root} cannot be made ({error.strerror})", fix="give --cache DIR") from error
     return World(cache=root, **outside)
+
+
+def process_began() -> float:
+    """When this process began, on the clock of `time.monotonic`: a budget counts the loading of libraries too.
+
+    Source: proc(5), field 22 of /proc/PID/stat; elsewhere the processor time so far, of which loading is most.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        age = time.process_time()
+    return time.monotonic() - max(0.0, age)
 
 
 def cache_root(named: Path | None) -> Path:
@@ -131,6 +151,7 @@ def request_of(given: dict[str, Any], *, device: str, only_folds: str | None = N
         processes=given.get("processes") or 0,
         tune="first" if tune is True else tune,
         search=_search_of(given, asked=bool(tune)),
+        budget=None if given.get("budget") is None else seconds_of(given["budget"]),
     )
 
 

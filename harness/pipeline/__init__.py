@@ -15,27 +15,27 @@ from typing import Any
 from harness import files, registry, runs
 from harness.competition import Competition
 from harness.config import TrainConfig, as_json, from_json
-from harness.data.folds import FoldPlan
-from harness.errors import HarnessError, RunError
+from harness.errors import ConfigError, HarnessError, OutOfTime, RunError
 from harness.hashing import hash_value
 from harness.pipeline import (
     answer,
     beginnings,
+    budgeting,
     drawing,
     fold,
     following,
     hardware,
+    in_time,
     members,
-    nets,
-    probes,
     processes,
     regularising,
     score,
+    starting,
     tuning,
 )
 from harness.pipeline.job import Job, Request, elsewhere, request_root
-from harness.pipeline.parts import Data, decoded_images
-from harness.pipeline.planning import plan_folds, wanted_folds, write_folds
+from harness.pipeline.parts import decoded_images
+from harness.pipeline.planning import plan_folds, wanted_folds
 from harness.pipeline.prediction import predict
 from harness.pipeline.preparation import World, prepare, prepare_test
 from harness.training import determinism, memory
@@ -63,6 +63,9 @@ def _run(
 ) -> dict[str, Any]:
     following.check(competition, config, shard)
     noted = tuning.noted(request)
+    if request.budget is not None:
+        budgeting.check(request, shard)
+        config = budgeting.resolved(config)
     folder = runs.create(out, competition.name)
     settings = {
         "schema": SCHEMA,
@@ -78,19 +81,24 @@ def _run(
     except KeyboardInterrupt:
         world.say(f"go on with: harness resume {folder.path}")
         raise
-    except HarnessError:
-        if "data_hash" not in folder.settings():
+    except HarnessError as error:
+        if "data_hash" not in folder.settings() and not isinstance(error, OutOfTime):
             folder.discard()  # nothing was done yet: a mistake in the data leaves no empty run behind
         raise
 
 
-def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: World) -> dict[str, Any]:
+def resume(
+    folder: runs.Run, *, data: str | None, sample: bool = False, budget: float | None = None, world: World
+) -> dict[str, Any]:
     """Goes on with a run where it stopped; returns the run's JSON at once when it is finished.
 
-    `data` or `sample` say where the same data lies now.
+    `data` or `sample` say where the same data lies now; `budget` are seconds that this process may take, where the run
+    began with a budget.
 
     Raises:
         RunError: the data is not what the run began with.
+        ConfigError: a budget for a run that began without one.
+        OutOfTime: the budget is used up.
     """
     settings = folder.settings()
     request = from_json(settings["request"], Request)
@@ -99,18 +107,60 @@ def resume(folder: runs.Run, *, data: str | None, sample: bool = False, world: W
         if finished is not None:
             return finished
         where = elsewhere(request, data, sample)
+        if request.budget is not None:
+            budgeting.check(request, shard)
+        elif budget is not None:
+            fix = "resume it without, or start a run with --budget: its schedules have a fixed length"
+            raise ConfigError("--budget for a run that began without one", fix=fix)
         with folder.alone(), processes.shared_threads(request):
-            return _proceed(registry.load(settings["competition"]), folder, settings, where, world, shard)
+            competition = registry.load(settings["competition"])
+            return _proceed(competition, folder, settings, where, world, shard, more=budget)
 
 
 def _proceed(
-    competition: Competition, run: runs.Run, settings: dict[str, Any], where: Request, world: World, shard: Shard
+    competition: Competition,
+    run: runs.Run,
+    settings: dict[str, Any],
+    where: Request,
+    world: World,
+    shard: Shard,
+    *,
+    more: float | None = None,
 ) -> dict[str, Any]:
-    """The arrow, from the data to scores.json."""
+    """The arrow with the clock, where there is a budget.
+
+    Args:
+        more: seconds granted to a run that must end in time and did, with work left.
+    """
+    request = from_json(settings["request"], Request)
+    budget = None if request.budget is None else budgeting.begun(run, request.budget, world, more=more)
+    world = world if budget is None else budget.world
+    try:
+        return _arrow(competition, run, settings, where=where, world=world, shard=shard, budget=budget)
+    except OutOfTime as error:
+        raise OutOfTime(error.problem, fix=f"go on with: harness resume {run.path} --budget TIME") from error
+    finally:
+        if budget is not None and run.path.exists():
+            budget.note()
+
+
+def _arrow(
+    competition: Competition,
+    run: runs.Run,
+    settings: dict[str, Any],
+    *,
+    where: Request,
+    world: World,
+    shard: Shard,
+    budget: budgeting.Budget | None,
+) -> dict[str, Any]:
+    """From the data to scores.json."""
     begin, request = time.time(), from_json(settings["request"], Request)
     config = from_json(settings["config"])
     root = request_root(competition, where, world)
-    machine = _machine(competition, config, request, run, settings, world=world)
+    if budget is not None:
+        budgeting.first_submission(budget, competition, config, root)
+    machine = starting.settled(competition, config, request, run, settings, world=world)
     data = prepare(competition, config, root, world)
     competition = data.competition
     regularising.check(competition, config)
@@ -124,6 +174,8 @@ def _proceed(
         world.say(sentence)
     ahead = functools.partial(fold.work, competition, config, data=data, plan=plan, folds=len(wanted))
     with determinism.level(config.determinism):
+        if budget is not None:
+            machine = budgeting.unprobed(budget, competition, config, machine)
         machine = fold.probed(competition, config, machine, data=data, plan=plan, ahead=ahead, world=world)
     decoded = decoded_images(data, test, settings.get("decoded", {}))
     # what the run began on stays in its record, also where this machine must go on with something else
@@ -135,7 +187,7 @@ def _proceed(
         "labels": getattr(competition.task, "labels", None),
         "decoded": decoded,
     }
-    _write_start(run, settings, data, plan)
+    starting.write(run, settings, data, plan)
     job = Job(competition, config, run, machine, world, shard)
     if config.begin:
         beginnings.check(job, data, plan, fold=wanted[0])  # said before anything is trained
@@ -150,6 +202,10 @@ def _proceed(
             return {"schema": SCHEMA, "status": "tuned", "run": str(run.path), **settings["tuned"]}
     inputs = [members.training_inputs(config), data_hash, folds_hash]
     before = sum(record["seconds"] for record in members.records(job, wanted, inputs=inputs, data=data))
+    if budget is not None:
+        # whether there are views is settled while it trains
+        inputs[0] = members.training_inputs(replace(config, views="none"))
+        job, wanted = in_time.train(budget, job, wanted, inputs=inputs, data=data, test=test, plan=plan)
     left = members.missing(job, wanted, inputs=inputs, data=data)
     at_once = min(len(left), processes.number(request, machine.device) if shard.number == 1 else 1)
     if at_once > 1:
@@ -165,7 +221,7 @@ def _proceed(
     scored, together = score.score(job, found, data=data, plan=plan)
     run.finish("choose", [*inputs, wanted], **scored["decision"])
     answer.write_out_of_fold(job, found, data=data, together=together)
-    how = answer.Answering(wanted, together.final_weights, together.final, data, plan)
+    how = answer.Answering(wanted, together.final_weights, together.final, data, plan, test)
     held_out = answer.held_out_score(job, data=data, plan=plan, how=how)
     test_score = held_out
     submission = run.path / "submission.csv"
@@ -205,45 +261,14 @@ def _proceed(
         "determinism": {"level": config.determinism, "broken_by": sorted(broken)},
         "weights": machine.encoder_weights or "scratch",
     }
-    drawing.draw(run, title=f"{competition.name}: {scored['score']['metric']} {scored['score']['value']:.4f}")
+    if budget is not None:
+        budget.written(f"network and cheap model of folds {', '.join(map(str, wanted))}")
+        result["budget"] = budget.record()
+    if budget is None or budget.governor.left() > budget.governor.cost("write"):
+        drawing.draw(run, title=f"{competition.name}: {scored['score']['metric']} {scored['score']['value']:.4f}")
     files.write_json(run.path / "scores.json", result)
     run.finish("write", [*inputs, wanted], score=result["score"]["value"])
     return files.finite(result)
-
-
-def _machine(
-    competition: Competition,
-    config: TrainConfig,
-    request: Request,
-    run: runs.Run,
-    settings: dict[str, Any],
-    *,
-    world: World,
-) -> hardware.Hardware:
-    """As the run began, with a word on what differs now; else settled anew."""
-    if "hardware" not in settings:
-        settled = hardware.settle(competition, config, device=request.device, offline=request.sample, world=world)
-        if competition.picture is not None:  # what cannot be built is said before any data is read
-            nets.build_net(competition, config, replace(settled, device="cpu"))
-        return settled
-    machine = hardware.here(from_json(settings["hardware"], hardware.Hardware), world)
-    usable = probes.still_compiled(machine, world)
-    different = hardware.differences(run.environment() or {}, hardware.environment(machine.device))
-    if usable != machine:
-        different.append("its nets were compiled")
-    if different:
-        world.say(f"not bit-identical to an uninterrupted run, because {'; '.join(different)}")
-    return usable
-
-
-def _write_start(run: runs.Run, settings: dict[str, Any], data: Data, plan: FoldPlan) -> None:
-    """folds.csv, environment.json and the resolved config.json."""
-    if run.environment() is None:
-        files.write_json(run.path / "environment.json", hardware.environment(settings["hardware"]["device"]))
-    write_folds(run.path / "folds.csv", data, plan)
-    run.finish("cache", settings["data_hash"], decoded=settings["decoded"])
-    run.finish("folds", [settings["data_hash"], plan.digest(data.rows.ids)], number=plan.number)
-    files.write_json(run.path / "config.json", settings)
 
 
 __all__ = ["Request", "World", "predict", "resume", "run"]

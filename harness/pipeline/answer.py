@@ -14,7 +14,7 @@ from harness.competition import Competition, Size
 from harness.data.folds import HELD_OUT, FoldPlan
 from harness.errors import RunError
 from harness.evaluation.scores import Nested, Weights
-from harness.pipeline import rungs
+from harness.pipeline import kept, rungs
 from harness.pipeline.evidence import decided_value, mixed
 from harness.pipeline.job import Job
 from harness.pipeline.network import predict_rows
@@ -33,6 +33,8 @@ class Answering:
         weights: of the members, in the order of `member_names`.
         decision: chosen on all out-of-fold rows.
         data, plan: the training rows, which cheap members are fitted on; None where the network answers alone.
+        test: the run's own test rows, of which predictions may be kept; None where there are none.
+        names: of the members; None means those of a finished run.
     """
 
     folds: Sequence[int]
@@ -40,30 +42,42 @@ class Answering:
     decision: Any
     data: Data | None
     plan: FoldPlan | None
+    test: Part | None = None
+    names: Sequence[str] | None = None
 
 
 def decided(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterator[tuple[int, Any]]:
     """Yields (row, decision) of rows that no fold trained on."""
     kind = job.competition.task.kind
-    *networks, cheap = member_names(job)
+    cheap, constant = rungs.cheap_name(job.competition), rungs.constant_name(job.competition)
     members: list[Iterator[np.ndarray]] = []
-    for name, weight in zip((*networks, cheap), how.weights, strict=True):
-        if weight > 0 and name == cheap:
-            members.append(_cheap(job, part, rows, how))
+    for name, weight in zip(how.names or member_names(job), how.weights, strict=True):
+        known = part is how.test and kept.there(job.run, how.folds, name)
+        if weight > 0 and name in (cheap, constant):
+            members.append(_rung(job, part, rows, how, name, known=known))
         elif weight > 0:
-            found = predict_rows(job, rows, part=part, folds=how.folds, member=name)
+            every = {"folds": how.folds, "member": name}
+            found = kept.mean(job.run, part, rows, **every) if known else predict_rows(job, rows, part=part, **every)
             members.append(prediction for _, prediction in found)
     used = tuple(weight for weight in how.weights if weight > 0)
     for row, predictions in zip(rows, zip(*members, strict=True), strict=True):
         yield row, decided_value(kind, how.decision, mixed(kind, predictions, used))
 
 
-def _cheap(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterator[np.ndarray]:
-    """The cheap member's predictions, averaged over the folds."""
+def _rung(job: Job, part: Part, rows: Sequence[int], how: Answering, name: str, *, known: bool) -> Iterator[np.ndarray]:
+    """The predictions of the cheap or the constant rung, averaged over the folds.
+
+    Args:
+        known: they are kept.
+    """
     assert how.data is not None, "a cheap member needs the training rows"
     assert how.plan is not None, "a cheap member needs the folds"
-    predictors = [rungs.fit_cheap(job, how.data, how.plan, fold) for fold in how.folds]
-    streams = [(prediction for _, prediction in predictor(part, rows)) for predictor in predictors]
+    if known:
+        streams = [kept.stream(job.run, part, rows, fold=fold, member=name) for fold in how.folds]
+    else:
+        fit = rungs.fit_cheap if name == rungs.cheap_name(job.competition) else rungs.fit_constant
+        predictors = [fit(job, how.data, how.plan, fold) for fold in how.folds]
+        streams = [(prediction for _, prediction in predictor(part, rows)) for predictor in predictors]
     even = tuple(1 / len(streams) for _ in streams)
     for predictions in zip(*streams, strict=True):
         yield mixed(job.competition.task.kind, predictions, even)
@@ -133,11 +147,35 @@ def write_submission(job: Job, *, test: Part, how: Answering) -> float | None:
             job.world.progress("predict", done, len(test))
 
     writer.write_submission(target, competition.submission, answers())
-    _check(target, expectation(competition, test.rows.ids, [test.size(row) for row in rows]))
+    check(target, expectation(competition, test.rows.ids, [test.size(row) for row in rows]))
     if not competition.test_truth:
         return None
     writer.write_answers(job.run.path / "test_answers.csv", competition.submission, truths(competition, test, rows))
     return float(competition.metric.reduce(np.array(statistics), metric_groups(competition, test, rows)))
+
+
+def write_own_so_far(
+    job: Job, found: OutOfFold, *, data: Data, together: Nested, samples: Iterator[tuple[str, Any]]
+) -> None:
+    """Writes `submission.csv` of a competition without a test set while folds are missing: all training rows.
+
+    Args:
+        found: rows that are scored already; each is answered with what the other parts chose.
+        samples: (row id, answer) of all rows, for those that are not.
+    """
+    part_of, task = dict(zip(found.rows, found.parts.tolist(), strict=True)), job.competition.task
+
+    def answers() -> Iterator[tuple[str, Any]]:
+        for row, sample in enumerate(samples):
+            if (part := part_of.get(row)) is None:
+                yield sample
+            else:
+                prediction = found.mixed(row, together.weights[part])
+                yield data.rows.ids[row], task.present(decided_value(task.kind, together.decisions[part], prediction))
+
+    target = job.run.path / "submission.csv"
+    writer.write_submission(target, job.competition.submission, answers())
+    check(target, expectation(job.competition, data.rows.ids, [data.size(row) for row in range(len(data))]))
 
 
 def write_own_submission(job: Job, *, data: Data) -> None:
@@ -154,7 +192,7 @@ def write_own_submission(job: Job, *, data: Data) -> None:
     wanted = own_ids(job.run)
     rows = [row for row, identity in enumerate(data.rows.ids) if identity in wanted]
     expected = expectation(job.competition, [data.rows.ids[row] for row in rows], [data.size(row) for row in rows])
-    _check(job.run.path / "submission.csv", expected)
+    check(job.run.path / "submission.csv", expected)
 
 
 def own_ids(run: Run) -> set[str]:
@@ -172,6 +210,7 @@ def expectation(competition: Competition, ids: Sequence[str], sizes: Sequence[Si
     return validator.Expected(competition.submission, [name for name, _ in pairs], [size for _, size in pairs], span)
 
 
-def _check(path: Path, expected: validator.Expected) -> None:
+def check(path: Path, expected: validator.Expected) -> None:
+    """Holds a file that was just written against the validator."""
     wrong = validator.validate(path, expected).errors
     assert not wrong, f"the writer made a file that its validator refuses: {wrong[0].line()}"

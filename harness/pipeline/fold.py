@@ -26,7 +26,9 @@ from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, build_net, encoder_of, fit_fold
 from harness.pipeline.network import (
+    MEMBER,
     fitted_file,
+    kept_file,
     out_of_fold_file,
     predict_rows,
     variants,
@@ -158,9 +160,15 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan, places: Seque
     """Trains, writes `weights/fold<k>.safetensors`, loads it back, writes `oof/<variant>/fold<k>.npy`."""
     train_weights(job, fold, data=data, plan=plan, places=places).write(fitted_file(job.run, fold))
     rows = plan.validation(fold).tolist()
+    test = None if job.clocked is None else job.clocked.test
     for member in variants(job.competition, job.config):
-        predicted = predict_rows(job, rows, part=data, folds=[fold], member=member)
-        write_predictions(job, predicted, out_of_fold_file(job.run, fold, member), data, rows)
+        with job.timed("validate" if member == MEMBER else "views"):
+            predicted = predict_rows(job, rows, part=data, folds=[fold], member=member)
+            write_predictions(job, predicted, out_of_fold_file(job.run, fold, member), data, rows)
+        if test is not None:
+            with job.timed("test" if member == MEMBER else "test views"):
+                predicted = predict_rows(job, range(len(test)), part=test, folds=[fold], member=member)
+                write_predictions(job, predicted, kept_file(job.run, fold, member), test, range(len(test)))
 
 
 def train_weights(job: Job, fold: int, *, data: Data, plan: FoldPlan, places: Sequence[Path]) -> Fitted:
@@ -169,20 +177,23 @@ def train_weights(job: Job, fold: int, *, data: Data, plan: FoldPlan, places: Se
     Args:
         places: of `beginnings.places`, as the first process found them.
     """
-    fitted = fit_fold(job.competition, job.config, data=data, plan=plan, fold=fold)
-    training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold, shard=job.shard)
+    with job.timed("start"):
+        fitted = fit_fold(job.competition, job.config, data=data, plan=plan, fold=fold)
+        training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold, shard=job.shard)
     beginnings.begin(job, training, places, data=data, plan=plan, fold=fold)
     shards.agree(job.shard, training.stage, training.step)
     path = beginnings.state_file(job.run, fold)
+    began = job.world.clock()
     while (stage := training.stage) < len(job.config.stages):
         examples = stream(job.competition, job.config, data=data, plan=plan, fold=fold, stage=stage, fitted=fitted)
         if job.hardware.compiled and job.shard.number == 1:
             compiling.start(training.net)
-        stages.train_stage(job, training, examples, fitted, fold=fold, path=path)
+        stages.train_stage(job, training, examples, fitted, fold=fold, path=path, began=began)
         if job.shard.rank == 0:
             beginnings.write(job, training, fold=fold, stage=stage)
         training.next_stage()
-        if job.shard.rank == 0 and training.stage < len(job.config.stages):
+        # what the clock cut short is no other run's beginning
+        if job.shard.rank == 0 and training.stage < len(job.config.stages) and job.clocked is None:
             beginnings.keep(job, training, beginnings.ended(job, data, plan, fold=fold, stage=stage))
     return fitted
 

@@ -11,6 +11,7 @@ from harness.data.blocks import blocks_of
 from harness.data.pictures import picture_size
 from harness.pipeline.answer import expectation, own_ids
 from harness.pipeline.preparation import World, adapted, data_root, quiet
+from harness.rows import Rows
 from harness.runs import Run
 from harness.submission import validator
 
@@ -28,20 +29,32 @@ def validate(
     """
     root = data_root(competition, data=data, sample=sample, sample_rows=60, seed=0, world=world)
     competition = adapted(competition, root, replace(world, say=quiet))
-    rows, run = competition.test(root), Run(csv_file.parent)
+    run = Run(csv_file.parent)
     config = from_json(run.settings()["config"]) if (csv_file.parent / "config.json").exists() else TrainConfig()
-    whole = competition.tokens is not None and competition.tokens.whole_test
-    own = rows is None
-    if rows is None:
-        rows = competition.train(root)
-        whole = competition.tokens is not None and competition.tokens.whole_train
-    if competition.tokens is not None:
-        rows, _ = blocks_of(rows, competition.tokens, config.data.unit, whole=whole)
+    rows, own = asked_rows(competition, config, root)
     if own and run.scores() is not None:
         wanted = own_ids(run)
         rows = rows.take([row for row, identity in enumerate(rows.ids) if identity in wanted])
+    return validator.validate(csv_file, expectation(competition, rows.ids, sizes(competition, rows)))
+
+
+def asked_rows(competition: Competition, config: TrainConfig, root: Path) -> tuple[Rows, bool]:
+    """(the rows that a submission answers, whether they are training rows since there is no test set).
+
+    Args:
+        competition: as `adapt` gives it.
+    """
+    rows, tokens = competition.test(root), competition.tokens
+    own = rows is None
+    if rows is None:
+        rows = competition.train(root)
+    if tokens is not None:
+        rows, _ = blocks_of(rows, tokens, config.data.unit, whole=tokens.whole_train if own else tokens.whole_test)
+    return rows, own
+
+
+def sizes(competition: Competition, rows: Rows) -> list[Size]:
+    """(height, width) of rows from their headers; (bytes, tokens) of a text's blocks; (1, 1) of anything else."""
     if competition.picture is not None:
-        sizes: list[Size] = [picture_size(path) for path in rows[competition.picture.column]]
-    else:
-        sizes = list(zip(rows["bytes"], rows["length"], strict=True)) if "bytes" in rows else [(1, 1)] * len(rows)
-    return validator.validate(csv_file, expectation(competition, rows.ids, sizes))
+        return [picture_size(path) for path in rows[competition.picture.column]]
+    return list(zip(rows["bytes"], rows["length"], strict=True)) if "bytes" in rows else [(1, 1)] * len(rows)

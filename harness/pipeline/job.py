@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from harness.competition import Competition
 from harness.config import TrainConfig
+from harness.governor import Governor
 from harness.pipeline.hardware import Hardware
+from harness.pipeline.parts import Part
 from harness.pipeline.preparation import World, data_root
 from harness.runs import Run
 from harness.training.shards import ALONE, Shard
@@ -46,6 +49,7 @@ class Request:
         processes: folds trained at once; 0 means one for each GPU, and one on a CPU.
         tune: search rate and length on fold 0 first; "alone" ends there, and the folds are trained by a resume.
         search: how.
+        budget: seconds that the run may take, from the start of its process to its end; None means as long as it takes.
     """
 
     data: str | None = None
@@ -56,11 +60,16 @@ class Request:
     processes: int = 0
     tune: Literal["", "first", "alone"] = ""
     search: Search = Search()
+    budget: float | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run at work: which competition, how, where to, on what, and beside whom."""
+    """One run at work: which competition, how, where to, on what, and beside whom.
+
+    Attributes:
+        clocked: how long it may train, where it must end in time.
+    """
 
     competition: Competition
     config: TrainConfig
@@ -68,6 +77,28 @@ class Job:
     hardware: Hardware
     world: World
     shard: Shard = ALONE
+    clocked: Clocked | None = None
+
+    def timed(self, kind: str) -> AbstractContextManager[None]:
+        """Tells the governor, if there is one, what the block took."""
+        return nullcontext() if self.clocked is None else self.clocked.governor.measured(kind)
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """What a fold of a run with a budget must know.
+
+    Attributes:
+        governor: of its time.
+        test: rows that each fold predicts right after its training; None where all folds do it at the end.
+        done: folds that are finished.
+        missing: folds that are not, with the one at hand.
+    """
+
+    governor: Governor
+    test: Part | None = None
+    done: int = 0
+    missing: int = 1
 
 
 def request_root(competition: Competition, where: Request, world: World) -> Path:

@@ -22,20 +22,25 @@ def missing(job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data) -
     return [number for number in wanted if None in (_record(job, kind, number, inputs, data) for kind in PHASES)]
 
 
-def predict_fold(job: Job, number: int, *, inputs: list[Any], data: Data, plan: FoldPlan) -> None:
+def predict_fold(
+    job: Job, number: int, *, inputs: list[Any], data: Data, plan: FoldPlan, kinds: Sequence[str] = PHASES
+) -> None:
     """Trains and fits what no finished phase of a fold holds.
 
     Args:
         inputs: what the phases depend on, besides the fold.
+        kinds: of `PHASES`.
     """
-    for kind, work in (("fold", _train_network), ("cheap", _fit_cheap)):
+    for kind in kinds:
+        work = {"fold": _train_network, "cheap": _fit_cheap}[kind]
         if _record(job, kind, number, inputs, data) is None:
             began = time.time()
             with determinism.level(job.config.determinism) as broken, memory.told():
                 work(job, number, data, plan)
             facts = {"seconds": time.time() - began, "broken_by": sorted(broken)}
             job.run.finish(f"{kind}{number}", [*inputs, number], **facts)
-    beginnings.forget_state(job.run, number)
+    if "fold" in kinds:
+        beginnings.forget_state(job.run, number)
 
 
 def records(job: Job, wanted: Sequence[int], *, inputs: list[Any], data: Data) -> list[dict[str, Any]]:
@@ -60,10 +65,15 @@ def _train_network(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
 
 
 def _fit_cheap(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
-    rows = plan.validation(number).tolist()
-    predicted = rungs.fit_cheap(job, data, plan, number)(data, rows)
-    path = network.out_of_fold_file(job.run, number, rungs.cheap_name(job.competition))
-    network.write_predictions(job, predicted, path, data, rows)
+    rows, name = plan.validation(number).tolist(), rungs.cheap_name(job.competition)
+    test = None if job.clocked is None else job.clocked.test
+    with job.timed("cheap"):
+        predictor = rungs.fit_cheap(job, data, plan, number)
+        path = network.out_of_fold_file(job.run, number, name)
+        network.write_predictions(job, predictor(data, rows), path, data, rows)
+        if test is not None:
+            every, path = range(len(test)), network.kept_file(job.run, number, name)
+            network.write_predictions(job, predictor(test, every), path, test, every)
 
 
 def _outputs(job: Job, kind: str, number: int, data: Data) -> tuple[Path, ...]:

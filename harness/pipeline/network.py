@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
 from harness import files
+from harness.batch import Batch
 from harness.competition import Competition, Size, Symmetry
 from harness.config import TrainConfig
 from harness.data import blocks, loader
@@ -20,7 +21,7 @@ from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, build_net, read_fitted
 from harness.pipeline.parts import Part
-from harness.pipeline.preparation import stage_size
+from harness.pipeline.preparation import stage_size, untimed
 from harness.runs import Run
 from harness.training import loop, precision
 
@@ -36,6 +37,11 @@ def weights_file(run: Run, fold: int) -> Path:
 def fitted_file(run: Run, fold: int) -> Path:
     """What the fold's training rows say beside the weights."""
     return run.path / "weights" / f"fold{fold}.json"
+
+
+def kept_file(run: Run, fold: int, member: str = MEMBER) -> Path:
+    """A member's predictions of the test rows by one fold, where they are made right after its training."""
+    return run.path / "test" / member.replace(" ", "_") / f"fold{fold}.npy"
 
 
 def out_of_fold_file(run: Run, fold: int, member: str = MEMBER) -> Path:
@@ -78,7 +84,14 @@ def predicted(
     """The same with nets that are there, each with what its fold's rows said."""
     competition = job.competition
     views = competition.picture.symmetries if competition.picture and member == VIEWED else ()
-    decode = functools.partial(decoded, competition=competition, config=job.config, hardware=job.hardware, views=views)
+    decode = functools.partial(
+        decoded,
+        competition=competition,
+        config=job.config,
+        hardware=job.hardware,
+        views=views,
+        tick=job.world.tick,
+    )
     if part.tokens is not None:
         yield from _mean_nats(job, nets, fitted, part, sorted(int(row) for row in rows))
     elif competition.task.kind in ("mask", "classes"):
@@ -113,6 +126,7 @@ def decoded(
     config: TrainConfig,
     hardware: Hardware,
     views: Sequence[Symmetry] = (),
+    tick: Callable[[], None] = untimed,
 ) -> Predicted:
     """Yields (row, what the task decodes, at the last stage's size) of pictures and tables.
 
@@ -130,7 +144,7 @@ def decoded(
     )
     return inference.predict(
         nets,
-        batches,
+        ticking(batches, tick),
         task=fitted.task,
         views=views,
         device=hardware.device,
@@ -140,7 +154,14 @@ def decoded(
 
 
 def nats(
-    net: nn.Module, fitted: Fitted, config: TrainConfig, hardware: Hardware, part: Part, rows: Sequence[int]
+    net: nn.Module,
+    fitted: Fitted,
+    config: TrainConfig,
+    hardware: Hardware,
+    part: Part,
+    rows: Sequence[int],
+    *,
+    tick: Callable[[], None] = untimed,
 ) -> Predicted:
     """Yields (row, float32 [T] nats of its tokens) of texts; neighbouring rows (ascending) share their state."""
     assert fitted.vocabulary is not None, "texts have a vocabulary"
@@ -153,6 +174,7 @@ def nats(
         recurrent=config.model.text == "lstm",
     )
     context = precision.autocast(hardware.device, hardware.precision)
+    windows = ticking(windows, tick)
     return language.token_nats(net, windows, row_lengths(runs), device=hardware.device, autocast=context)
 
 
@@ -160,10 +182,17 @@ def _mean_nats(job: Job, nets: Sequence[nn.Module], fitted: Sequence[Fitted], pa
     """(row, float32 [T]): -ln of the mean over folds of each token's probability."""
     sums: dict[int, np.ndarray] = {row: np.zeros(part.shape(row), dtype=np.float64) for row in rows}
     for net, own in zip(nets, fitted, strict=True):
-        for row, found in nats(net, own, job.config, job.hardware, part, rows):
+        for row, found in nats(net, own, job.config, job.hardware, part, rows, tick=job.world.tick):
             sums[row] += np.exp(-found.astype(np.float64)) / len(nets)
     for row in rows:
         yield row, (-np.log(np.maximum(sums[row], 1e-30))).astype(np.float32)
+
+
+def ticking(batches: Iterable[Batch], tick: Callable[[], None]) -> Iterator[Batch]:
+    """The batches, with a look at the clock before each."""
+    for batch in batches:
+        tick()
+        yield batch
 
 
 def write_predictions(job: Job, predicted: Predicted, path: Path, part: Part, rows: Sequence[int]) -> None:

@@ -5,6 +5,7 @@ N rows.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,6 +28,10 @@ def quiet(text: str) -> None:
     """Says nothing."""
 
 
+def untimed() -> None:
+    """Nobody looks at a clock."""
+
+
 @dataclass(frozen=True)
 class World:
     """What the pipeline takes from outside, so that tests need no mocks.
@@ -36,12 +41,18 @@ class World:
         progress: (label, done, total), for bars.
         say: one line to the user.
         free: bytes free at a path.
+        clock: seconds since whenever, for a run that must end in time.
+        began: the clock when the process began; None means when the run begins.
+        tick: called between two batches that are predicted; ends a run whose time is over.
     """
 
     cache: Path
     progress: Progress = silent
     say: Callable[[str], None] = quiet
     free: files.FreeSpace = files.free_space
+    clock: files.Clock = time.monotonic
+    began: float | None = None
+    tick: Callable[[], None] = untimed
 
 
 def data_root(

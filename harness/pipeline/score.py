@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from harness.pipeline.job import Job
 from harness.pipeline.nets import read_fitted
 from harness.pipeline.network import fitted_file, out_of_fold_file, variants
 from harness.pipeline.parts import Data, Part
+from harness.pipeline.preparation import untimed
 
 # every share of a member looks at all pixels of all masks anew: fewer shares there
 PICKS = {"mask": 6, "classes": 6}
@@ -42,6 +43,7 @@ class OutOfFold:
         units: [N], what an interval resamples.
         members: member -> reader of its predictions, the network first.
         unknown_rate: share of the tokens that their fold's vocabulary does not hold; None for what is no text.
+        tick: called for each row that is read; ends a run whose time is over.
     """
 
     scored: Scored
@@ -49,6 +51,7 @@ class OutOfFold:
     units: list[str]
     members: dict[str, Reader]
     unknown_rate: float | None
+    tick: Callable[[], None] = untimed
 
     @property
     def rows(self) -> list[int]:
@@ -76,11 +79,18 @@ class OutOfFold:
 
     def mixed(self, row: int, weights: Weights) -> np.ndarray:
         """One row's prediction, the members mixed."""
+        self.tick()
         return mixed(self.scored.kind, [read(row) for read in self.members.values()], weights)
 
 
-def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -> OutOfFold:
-    """Opens `oof/<member>/fold<k>.npy` of the folds that ran, and writes `oof/rows.csv` beside."""
+def out_of_fold(
+    job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan, names: Sequence[str] | None = None
+) -> OutOfFold:
+    """Opens `oof/<member>/fold<k>.npy` of the folds that ran, and writes `oof/rows.csv` beside.
+
+    Args:
+        names: of the members; None means those of a finished run.
+    """
     rows: list[int] = []
     places: dict[int, tuple[int, int]] = {}
     for fold in folds:
@@ -94,7 +104,7 @@ def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -
         writer.writerow(("id", "fold", "offset", "shape"))
         writer.writerows((data.rows.ids[row], *places[row], "x".join(map(str, data.shape(row)))) for row in rows)
     units, folds_of = [data.units[row] for row in rows], plan.fold[rows]
-    unknown = unknown_tokens(job, data, rows, folds_of)
+    unknown = unknown_tokens(job, data, rows, folds_of) if names is None else [[] for _ in rows]
     scored = Scored(
         kind=job.competition.task.kind,
         rows=rows,
@@ -104,11 +114,15 @@ def out_of_fold(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan) -
         spelling=spelling(unknown, job.config.data.unit),
         metrics=(job.competition.metric, *job.competition.secondary),
     )
-    members = {name: _reader(job, name, folds, places, data) for name in member_names(job)}
+    constant = rungs.constant_name(job.competition)
+    members = {
+        name: _constant(job, data, plan) if name == constant else _reader(job, name, folds, places, data)
+        for name in names or member_names(job)
+    }
     share = None
     if data.tokens is not None:
         share = sum(map(len, unknown)) / max(1, sum(len(data.tokens[row]) for row in rows))
-    return OutOfFold(scored, folds_of, units, members, share)
+    return OutOfFold(scored, folds_of, units, members, share, job.world.tick)
 
 
 def member_names(job: Job) -> tuple[str, ...]:

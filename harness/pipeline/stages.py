@@ -15,10 +15,11 @@ from harness.data import loader
 from harness.models.masks import STRIDE
 from harness.pipeline import fitting, regularising
 from harness.pipeline.hardware import Hardware
-from harness.pipeline.job import Job
+from harness.pipeline.job import Clocked, Job
 from harness.pipeline.nets import Fitted
 from harness.pipeline.preparation import stage_size
 from harness.training import groups, loop, precision, range_test, recovery, schedule, state
+from harness.training.course import Watch
 
 RATES = (1e-6, 10.0)  # of a range test
 
@@ -48,9 +49,14 @@ def least_rows(competition: Competition, config: TrainConfig, stage: int) -> int
 
 
 def train_stage(
-    job: Job, training: state.TrainState, examples: Examples, fitted: Fitted, *, fold: int, path: Path
+    job: Job, training: state.TrainState, examples: Examples, fitted: Fitted, *, fold: int, path: Path, began: float
 ) -> None:
-    """Trains the state's stage to its end; a good state on the way is saved at `path`."""
+    """Trains the state's stage to its end, or as long as its share of the run's time lasts.
+
+    Args:
+        path: where a good state on the way is saved.
+        began: the clock when the fold began to train.
+    """
     settings, stage = job.config.train, job.config.stages[training.stage]
     total = examples.steps(stage.epochs, batch_of(job.config, training.stage))
 
@@ -81,7 +87,12 @@ def train_stage(
     plan = {"total": total, "peak": peak, "warmup": settings.warmup, "cooldown": settings.cooldown}
     if job.shard.rank == 0:
         job.run.log("schedule", fold=fold, stage=stage.name, schedule=name, **plan)
-    rate = schedule.planned(name, **plan)
+    rate, end = schedule.planned(name, **plan), None
+    if job.clocked is not None:
+        watch = _watch(job.clocked, training, total, settings.cooldown, began=began)
+        watch.start(settings.warmup)
+        rate, end = functools.partial(_on_course, training, peak), watch.end
+        recipe = replace(recipe, batches=watch.watched(recipe.batches), mix=functools.partial(_mixed, training, recipe))
     recovery.train(
         training,
         total,
@@ -90,7 +101,39 @@ def train_stage(
         every=settings.save_every,
         keep=functools.partial(training.save, path) if job.shard.rank == 0 else _unkept,
         say=recipe.say,
+        end=end,
     )
+    if (course := training.course) is not None:
+        shares = {"warmup": course.rise / course.end, "cooldown": 1 - course.begun / course.end}
+        job.run.log("schedule", fold=fold, stage=stage.name, schedule=name, **{**plan, "total": course.end, **shares})
+        job.run.log("settled", fold=fold, stage=stage.name, steps=course.end, configured=total)
+        if course.end < total:
+            recipe.say(f"{course.end} of {total} steps of stage {stage.name}: that is what there was time for")
+
+
+def _watch(clocked: Clocked, training: state.TrainState, total: int, cooldown: float, *, began: float) -> Watch:
+    """Who steers the stage by the clock."""
+    return Watch(
+        clocked.governor,
+        training,
+        stage=training.stage,
+        total=total,
+        cooldown=cooldown,
+        done=clocked.done,
+        missing=clocked.missing,
+        fold_begun=began,
+    )
+
+
+def _on_course(training: state.TrainState, peak: float, step: int) -> schedule.Rate:
+    assert training.course is not None, "a watch has set it"
+    return training.course.rate(step, peak)
+
+
+def _mixed(training: state.TrainState, recipe: loop.Recipe, batch: Batch, step: int) -> Batch:
+    """Mixed until the cooldown: nobody knows before which steps will be the last."""
+    cooling = training.course is not None and training.course.begun >= 0
+    return batch if cooling else recipe.mix(batch, step)
 
 
 def _unkept(good: state.Snapshot) -> None:
