@@ -105,6 +105,12 @@ class Budget:
             self.shed.append(what)
             self.world.say(f"shed for the budget: {what}")
 
+    def settle(self, wanted: int, trained: int) -> None:
+        """Of what was said of folds while the machine's speed changed, keeps what came true."""
+        said = [what for what in self.shed if not what.startswith("folds ")]
+        place = said.index("test-time views") + 1 if "test-time views" in said else 0
+        self.shed = said if trained == wanted else [*said[:place], f"folds {wanted} -> {trained}", *said[place:]]
+
 
 def begun(run: runs.Run, seconds: float, world: World, *, more: float | None = None) -> Budget:
     """The time of a run that begins or goes on.
