@@ -147,7 +147,8 @@ def table(rows: Sequence[dict[str, str]]) -> str:
         f"`make bench-search`: {SEEDS} searches a task and method, lengths of {SHORTEST} to {LONGEST} steps of {BATCH}",
         f"rows, rates {SPACE[0]:g} to {SPACE[1]:g}; the grid has {RATES} rates and {LENGTHS} lengths, TPE {TRIALS}",
         "trials. Steps are all optimizer steps of a search, its range test included. Test scores are of the choice",
-        f"trained anew with {FRESH} fresh seeds: mean over searches and seeds, and standard deviation over searches.",
+        f"trained anew with {FRESH} fresh seeds: mean over searches and seeds, and standard deviation over searches",
+        "(whose rows differ, and with them how hard the task is).",
         "Against the grid: the difference search by search, its mean and two standard errors.",
         "",
     ]
