@@ -195,9 +195,13 @@ def _arrow(
     folds_hash = plan.digest(data.rows.ids)
     if request.tune:
         known = "tuned" in settings
-        searched = [data_hash, folds_hash]
-        job, settings = tuning.phase(job, settings, where, data=data, plan=plan, inputs=searched)
-        config = job.config
+        limit = None
+        if budget is not None and not known:
+            limit = in_time.search_limit(budget, job, data=data, test=test, plan=plan)
+        if budget is None or known or limit is not None:
+            searched = [data_hash, folds_hash]
+            job, settings = tuning.phase(job, settings, where, data=data, plan=plan, inputs=searched, limit=limit)
+            config = job.config
         if request.tune == "alone" and not known:
             return {"schema": SCHEMA, "status": "tuned", "run": str(run.path), **settings["tuned"]}
     inputs = [members.training_inputs(config), data_hash, folds_hash]
@@ -245,7 +249,7 @@ def _arrow(
         "sample": request.sample,
         "submission": str(submission),
         **scored,
-        **({"tuned": tuning.apart(settings["tuned"], scored["fold_scores"], wanted)} if request.tune else {}),
+        **({"tuned": tuning.apart(settings["tuned"], scored["fold_scores"], wanted)} if "tuned" in settings else {}),
         "test_score": test_score,
         "holdout_score": held_out,
         "unknown_rate": found.unknown_rate,

@@ -20,6 +20,7 @@ from harness.pipeline import early, probes
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Request
 from harness.pipeline.preparation import World
+from harness.pipeline.seat import TRUNKS
 from harness.training.shards import Shard
 
 PROBED = 1200.0  # seconds of budget from which on precision and layout are measured, where no earlier run has
@@ -36,14 +37,15 @@ def check(request: Request, shard: Shard) -> None:
     """Refuses what a budget cannot be kept with.
 
     Raises:
-        ConfigError: folds trained at once, several processes, or a search.
+        ConfigError: folds trained at once, several processes, or a search that does not know how long it takes.
     """
     if request.processes > 1 or shard.number > 1:
         raise ConfigError(
             "--budget with several processes", fix="leave out --processes and torchrun: one clock, one process"
         )
-    if request.tune:
-        raise ConfigError("--budget with --tune", fix="tune first, without a budget, and give what it found with -o")
+    if request.tune and request.search.method not in TRUNKS:
+        fix = f"give --method {' or '.join(TRUNKS)}, or tune first, without a budget"
+        raise ConfigError(f"--budget with --method {request.search.method}", fix=fix)
 
 
 def unprobed(budget: Budget, competition: Competition, config: TrainConfig, machine: Hardware) -> Hardware:

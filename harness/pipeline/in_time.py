@@ -13,10 +13,14 @@ from harness.errors import OutOfTime
 from harness.governor import Governor, Plan, follow
 from harness.pipeline import answer, budgeting, early, kept, members, rehearsal, rungs, score
 from harness.pipeline.budgeting import Budget
-from harness.pipeline.job import Clocked, Job
+from harness.pipeline.job import Clocked, Job, Limit
 from harness.pipeline.network import VIEWED, variants
 from harness.pipeline.parts import Data, Part
+from harness.search.branch import FEWEST
 
+SCORED = 10  # branches that a search scores, about
+TESTED = 100  # steps of a range test
+SEARCHES = 3.0  # times as many steps as its longest rung a branch search takes at most, about
 UNCHOSEN = 4  # times as long as a score takes one of which mixtures and decisions are chosen from several members
 
 
@@ -65,6 +69,23 @@ def train(
         what = f"{step}: submission.csv holds {budget.submissions[-1][0]}"
         raise OutOfTime(what, fix=budgeting.going_on(budget.run))
     return current[0], sorted(done)
+
+
+def search_limit(budget: Budget, job: Job, *, data: Data, test: Part | None, plan: FoldPlan) -> Limit | None:
+    """How long a search of rate and length may take: a third of what is left, at most; None where that is too short."""
+    governor, config = budget.governor, job.config
+    along = test if kept.fit_for(data.competition) else None
+    governor.steps = rehearsal.steps_of(job, data, plan, number=0)
+    rehearsal.rehearse(job, governor, data=data, test=along, plan=plan, number=0)
+    step = governor.step(0)
+    steps = governor.search_steps(step) - round(SCORED * governor.cost("validate") / step)
+    longest = (steps - TESTED) / SEARCHES
+    if longest < FEWEST:
+        budget.leave_out("the search")
+        return None
+    until = governor.clock() + steps * step
+    epochs = longest * config.stages[0].epochs / governor.steps[0]
+    return Limit(min(epochs, config.space.epochs[1]), lambda: governor.clock() > until)
 
 
 def _measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,19 @@ class Search:
     trials: int = 20
     storage: str = ""
     study: str = ""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long a search may take, where a run must end in time.
+
+    Attributes:
+        epochs: of the longest schedule that it may try.
+        over: whether it must end with what it has.
+    """
+
+    epochs: float
+    over: Callable[[], bool]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.config import Dimension, as_json
@@ -23,10 +23,12 @@ RATES, LENGTHS = 8, 6  # of the grid
 class Seat:
     """One worker's place at a study."""
 
-    def __init__(self, job: Job, search: Search, data: Data, plan: FoldPlan) -> None:
+    def __init__(
+        self, job: Job, search: Search, data: Data, plan: FoldPlan, *, over: Callable[[], bool] | None = None
+    ) -> None:
         from harness.search import book, sampled, study, worker  # optuna takes a second, which other runs need not pay
 
-        self.job, self.search, self.worker = job, search, worker
+        self.job, self.search, self.worker, self.over = job, search, worker, over
         self.bench = Bench(job, data, plan, sampled.FRACTIONS[:-1])
         metric, space = job.competition.metric, job.config.space
         tpe = {"sampler": sampled.sampler(job.config.seed), "pruner": sampled.Pruner()}
@@ -92,6 +94,8 @@ class Seat:
         if self.search.method == "grid":
             lengths = [round(steps) for steps in branch.spaced(bench.shortest, bench.longest, LENGTHS)]
             return branch.grid(done, rates=branch.spaced(*rates, RATES), lengths=lengths)
+        if done and self.over is not None and self.over():
+            return Plan(best=branch.so_far(done))
         climb = branch.bracketed if self.search.method == "branch" else branch.lite
         # the edge is read anew: of two workers that found one at the same time, both follow the same
         return climb(done, edge=self.edge(), longest=bench.longest, rates=rates, shortest=bench.shortest)

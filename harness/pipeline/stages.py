@@ -88,7 +88,7 @@ def train_stage(
     if job.shard.rank == 0:
         job.run.log("schedule", fold=fold, stage=stage.name, schedule=name, **plan)
     rate, end = schedule.planned(name, **plan), None
-    if job.clocked is not None:
+    if job.clocked is not None and training.step < total:  # fold 0 may be as a search left it
         watch = _watch(job.clocked, training, total, settings.cooldown, began=began)
         watch.start(settings.warmup)
         rate, end = functools.partial(_on_course, training, peak), watch.end

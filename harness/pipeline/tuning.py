@@ -17,7 +17,7 @@ from harness.config import TrainConfig, as_json, from_json
 from harness.data.folds import FoldPlan
 from harness.errors import ConfigError
 from harness.pipeline import beginnings, drawing, processes
-from harness.pipeline.job import Job, Request, Search
+from harness.pipeline.job import Job, Limit, Request, Search
 from harness.pipeline.parts import Data
 from harness.pipeline.seat import TRUNKS, Seat
 from harness.pipeline.trunks import with_params
@@ -55,12 +55,19 @@ def noted(request: Request) -> Request:
 
 
 def phase(
-    job: Job, settings: dict[str, Any], where: Request, *, data: Data, plan: FoldPlan, inputs: list[Any]
+    job: Job,
+    settings: dict[str, Any],
+    where: Request,
+    *,
+    data: Data,
+    plan: FoldPlan,
+    inputs: list[Any],
+    limit: Limit | None = None,
 ) -> tuple[Job, dict[str, Any]]:
     """(the job as the search's answer has it, the run's settings with the answer); searched once a run."""
     if "tuned" not in settings:
         check(job.config, where.search)
-        answer = tune(job, where, data=data, plan=plan, inputs=inputs)
+        answer = tune(job, where, data=data, plan=plan, inputs=inputs, limit=limit)
         settings = {**settings, "config": as_json(tuned(job.config, answer)), "tuned": answer}
         files.write_json(job.run.path / "config.json", settings)
     if job.run.done("tune", inputs) is None:  # or it was killed just after the answer was written
@@ -82,11 +89,20 @@ def apart(answer: dict[str, Any], fold_scores: Sequence[float], folds: Sequence[
     return {**answer, **facts}
 
 
-def tune(job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[Any]) -> dict[str, Any]:
+def tune(
+    job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[Any], limit: Limit | None = None
+) -> dict[str, Any]:
     """Searches, alone or in several processes, and returns the answer: rate, epochs, steps, all that was scored.
 
     The state of the best branch is left where fold 0 looks for one.
+
+    Args:
+        limit: of one that must end in time; it works alone.
     """
+    if limit is not None:
+        shortest, _ = job.config.space.epochs
+        space = replace(job.config.space, epochs=(min(shortest, limit.epochs / 2), limit.epochs))
+        job = replace(job, config=replace(job.config, space=space))
     with determinism.level(job.config.determinism):
         workers = processes.number(where, job.hardware.device)
         if workers > 1:
@@ -98,7 +114,7 @@ def tune(job: Job, where: Request, *, data: Data, plan: FoldPlan, inputs: list[A
                 processes.crew(job, follow, where=where, inputs=inputs, at_once=workers, spare=True)
             finally:
                 seat.book.sweep()  # what a process that had to be killed was at
-        seat = Seat(job, where.search, data, plan)
+        seat = Seat(job, where.search, data, plan, over=None if limit is None else limit.over)
         best = seat.work()  # what is left of it
         if where.search.method in TRUNKS and 0 in (where.only_folds or (0,)):
             seat.keep(best)

@@ -145,6 +145,18 @@ def rounded(rate: float) -> float:
     return float(f"{rate:.3g}")
 
 
+def so_far(done: Done) -> Look:
+    """The answer where a search must end now: what a climb over the rungs that were scored would take."""
+    top: Look | None = None
+    for steps in sorted({look.steps for look in done}):
+        looks = [look for look in done if look.steps == steps]
+        best = min(looks, key=lambda look: _place(done[look], [done[other] for other in looks]))
+        if top is None or _improves(done[best], done[top]):
+            top = best
+    assert top is not None, "something was scored"
+    return top
+
+
 def _climbed(done: Done, pair: Sequence[float], longer: Sequence[int], *, top: Look) -> Plan:
     """Ever longer rungs of one or two rates while the better of them gains.
 
