@@ -14,6 +14,7 @@ from harness.cli import main
 from harness.config import override
 from harness.errors import ConfigError, OutOfTime
 from harness.pipeline import early, inspect
+from harness.pipeline.job import Search
 from harness.pipeline.preparation import World, data_root
 from tests.kit import ROWS, SHIPPED, request, sample_root, small
 
@@ -133,10 +134,30 @@ def test_a_time_that_is_over_exits_with_three_and_how_to_go_on(
     assert capsys.readouterr().err.splitlines() == ["error: the time is up; harness resume RUN --budget TIME"]
 
 
-def test_a_budget_is_for_one_process_and_for_no_search(tmp_path: Path, shared_cache: Path) -> None:
+SEARCHED = ("data.folds=2", "space.epochs=2x40", "space.rate=1e-4x1e-1")
+
+
+def test_a_search_takes_its_share_and_its_winner_is_fold_0(tmp_path: Path, shared_cache: Path) -> None:
+    clock, out = Ticking(0.01), tmp_path / "run"
+    result = timed_run(TABLE, out, World(shared_cache, clock=clock), *SEARCHED, seconds=200.0, tune="first")
+    assert clock.now <= 200
+    assert result["tuned"]["fold0"] == result["fold_scores"][0]
+    assert result["folds_trained"] == [0, 1]
+    assert max(branch[1] for branch in result["tuned"]["branches"]) <= 200
+    assert valid(TABLE, out / "submission.csv", shared_cache)
+
+
+def test_a_search_without_time_is_shed(tmp_path: Path, shared_cache: Path) -> None:
+    world = World(shared_cache, clock=Ticking(0.1))
+    result = timed_run(TABLE, tmp_path / "run", world, *SEARCHED, tune="first")
+    assert result["budget"]["shed"][0] == "the search"
+    assert "tuned" not in result
+
+
+def test_a_budget_is_for_one_process_and_a_search_that_can_be_short(tmp_path: Path, shared_cache: Path) -> None:
     world = World(shared_cache)
     with pytest.raises(ConfigError, match="several processes"):
         timed_run(TABLE, tmp_path / "run", world, processes=2)
-    with pytest.raises(ConfigError, match="--tune"):
-        timed_run(TABLE, tmp_path / "run", world, tune="first")
+    with pytest.raises(ConfigError, match="--method grid; give --method branch or lite"):
+        timed_run(TABLE, tmp_path / "run", world, tune="first", search=Search("grid"))
     assert not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ from harness.search.branch import (
     grid,
     lite,
     rungs,
+    so_far,
     spaced,
 )
 
@@ -203,3 +204,11 @@ def test_a_lower_rate_that_catches_up_is_kept() -> None:
 
     answer = found(Late(best=1.0), edge=3e-2)
     assert answer.best == Look(3.33e-3, 3200)
+
+
+def test_a_search_that_must_end_answers_with_the_best_so_far() -> None:
+    whole = found(Field(best=4e-3, gains_until=800), edge=3e-2)
+    looks = list(whole.done)
+    assert so_far(whole.done) == whole.best
+    first = {look: whole.done[look] for look in looks[:2]}
+    assert so_far(first) in first
