@@ -18,10 +18,10 @@ from harness.config import TrainConfig, as_json, from_json
 from harness.errors import ConfigError, HarnessError, OutOfTime, RunError
 from harness.hashing import hash_value
 from harness.pipeline import (
-    answer,
     beginnings,
     budgeting,
     drawing,
+    ending,
     fold,
     following,
     hardware,
@@ -29,7 +29,6 @@ from harness.pipeline import (
     members,
     processes,
     regularising,
-    score,
     starting,
     tuning,
 )
@@ -38,7 +37,7 @@ from harness.pipeline.parts import decoded_images
 from harness.pipeline.planning import plan_folds, wanted_folds
 from harness.pipeline.prediction import predict
 from harness.pipeline.preparation import World, prepare, prepare_test
-from harness.training import determinism, memory
+from harness.training import determinism
 from harness.training.shards import Shard
 
 SCHEMA = 1
@@ -216,53 +215,30 @@ def _arrow(
         processes.train(job, left, where=where, inputs=inputs, at_once=at_once)
     for number in wanted:
         members.predict_fold(job, number, inputs=inputs, data=data, plan=plan)
-    finished = members.records(job, wanted, inputs=inputs, data=data)
-    broken = {name for record in finished for name in record["broken_by"]}
-
-    found = score.out_of_fold(job, wanted, data=data, plan=plan)
-    for sentence in found.told:
-        world.say(sentence)
-    scored, together = score.score(job, found, data=data, plan=plan)
-    run.finish("choose", [*inputs, wanted], **scored["decision"])
-    answer.write_out_of_fold(job, found, data=data, together=together)
-    how = answer.Answering(wanted, together.final_weights, together.final, data, plan, test)
-    held_out = answer.held_out_score(job, data=data, plan=plan, how=how)
-    test_score = held_out
-    submission = run.path / "submission.csv"
-    predicted = [*inputs, wanted, scored["decision"], together.final_weights]
-    if test is None:
-        answer.write_own_submission(job, data=data)
-        run.finish("predict", predicted)
-    elif (record := run.done("predict", predicted, submission)) is None:
-        with determinism.level(config.determinism) as breaking, memory.told():
-            on_test = answer.write_submission(job, test=test, how=how)
-        broken |= breaking
-        test_score = held_out if on_test is None else on_test
-        run.finish("predict", predicted, test_score=on_test)
-    elif record.get("test_score") is not None:
-        test_score = record["test_score"]
+    end = ending.answered(job, wanted, inputs=inputs, data=data, test=test, plan=plan)
+    scored = end.scored
     result = {
         "schema": SCHEMA,
         "status": "finished",
         "competition": competition.name,
         "run": str(run.path),
         "sample": request.sample,
-        "submission": str(submission),
+        "submission": str(run.path / "submission.csv"),
         **scored,
         **({"tuned": tuning.apart(settings["tuned"], scored["fold_scores"], wanted)} if "tuned" in settings else {}),
-        "test_score": test_score,
-        "holdout_score": held_out,
-        "unknown_rate": found.unknown_rate,
-        "told": [*competition.told, *plan.told, *found.told],
+        "test_score": end.test_score,
+        "holdout_score": end.held_out,
+        "unknown_rate": end.unknown_rate,
+        "told": [*competition.told, *plan.told, *end.told],
         "folds": plan.number,
         "folds_trained": wanted,
         "folds_hash": folds_hash,
-        "rows": {"train": len(data), "scored": len(found.rows), "test": len(test) if test else 0},
+        "rows": {"train": len(data), "scored": end.rows, "test": len(test) if test else 0},
         "seconds": round(before + time.time() - begin, 1),
         "decoded_images": decoded,
         "device": hardware.device_name(machine.device),
         "precision": machine.precision,
-        "determinism": {"level": config.determinism, "broken_by": sorted(broken)},
+        "determinism": {"level": config.determinism, "broken_by": end.broken_by},
         "weights": machine.encoder_weights or "scratch",
     }
     if budget is not None:
