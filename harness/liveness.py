@@ -12,16 +12,16 @@ PROC = Path("/proc")
 
 def own() -> str:
     """This process by name: machine, number, and when it was started (numbers come again)."""
-    return f"{machine()}/{os.getpid()}/{_started(os.getpid()) or '?'}"
+    return f"{machine()}/{os.getpid()}/{started(os.getpid()) or '?'}"
 
 
 def alive(name: str) -> bool | None:
     """Whether a process that `own` named still lives; None where this one cannot see it."""
     place, _, rest = name.partition("/")
-    number, _, started = rest.partition("/")
-    if place != machine() or not started or started == "?" or not number.isdigit():
+    number, _, since = rest.partition("/")
+    if place != machine() or not since or since == "?" or not number.isdigit():
         return None
-    return _started(int(number)) == started
+    return started(int(number)) == since
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def _namespace() -> str:
     return os.readlink(PROC / "self/ns/pid").strip("pid:[]")
 
 
-def _started(number: int) -> str | None:
+def started(number: int) -> str | None:
     """When a process was started, in ticks; None where there is none, or it has ended and waits to be collected."""
     try:
         words = (PROC / str(number) / "stat").read_text().rpartition(")")[2].split()
