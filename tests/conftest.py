@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import multiprocessing
 import os
 import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -80,3 +82,18 @@ def _postgres_server() -> Iterator[str]:
 def postgres_address(_postgres_server: str) -> str:
     """The address of an empty database of the test's own."""
     return postgres.database(_postgres_server, f"test_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="session")
+def forks() -> Any:
+    """Starts processes (`.Process`) as forks of one that has imported everything, and has no thread."""
+    context = multiprocessing.get_context("forkserver")
+    database = ["optuna.storages._rdb.models", "alembic.config", "alembic.script", "alembic.migration"]
+    database += ["sqlalchemy.orm", "sqlalchemy.dialects.postgresql.psycopg"]
+    context.set_forkserver_preload(["harness.pipeline", "tests.kit", "tests.search.counters", *database])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # a test's working folder is not this one
+        first = context.Process(target=abs, args=(1,))
+        first.start()
+        first.join()
+    return context

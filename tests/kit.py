@@ -56,11 +56,11 @@ def sample_data(name: str, cache: Path, *settings: str) -> tuple[Competition, Tr
     return data.competition, config, data
 
 
-def run_small(name: str, settings: tuple[str, ...], out: Path, cache: Path) -> None:
+def run_small(name: str, settings: tuple[str, ...], out: Path, cache: Path, **asked: object) -> None:
     """A sample run in a process of its own."""
     torch.set_num_threads(1)
     competition = registry.load(name)
-    pipeline.run(competition, small(competition, *settings), request(), out=out, world=World(cache))
+    pipeline.run(competition, small(competition, *settings), request(**asked), out=out, world=World(cache))
 
 
 def request(**changes: object) -> Request:

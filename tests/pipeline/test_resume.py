@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -93,13 +93,10 @@ def test_tables_and_texts_go_on_to_the_same_bytes_too(
 
 
 def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_bytes(
-    whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
+    whole: dict[str, bytes], tmp_path: Path, shared_cache: Path, forks: Any
 ) -> None:
     out = tmp_path / "run"
-    # children fork from a server that imported everything and started no thread
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["harness.pipeline", "tests.kit"])
-    process = server.Process(target=run_small, args=(NAME, STEPS, out, shared_cache))
+    process = forks.Process(target=run_small, args=(NAME, STEPS, out, shared_cache))
     process.start()
     state = out / "state" / "fold0.safetensors.before"
     while not state.exists() and process.is_alive():

@@ -24,7 +24,7 @@ from harness.search.branch import COOLED, Look, Outcome, bracketed
 LONGEST = 3200
 EDGE = 3e-2
 PIECE = 50  # steps between two checkpoints
-TRIALS = 12
+TRIALS = 8
 SPACE = {"rate": Dimension("rate", 1e-4, 1e-1, log=True), "epochs": Dimension("epochs", 1.0, 16.0, log=True)}
 PLAN = partial(bracketed, edge=EDGE, longest=LONGEST, rates=(1e-6, 10.0))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 import time
 from collections import Counter as Tally
@@ -17,23 +16,9 @@ from harness.search.book import Book, key_of
 from harness.search.branch import DIVERGED, Look
 from tests.search import counters
 
-DATABASE = ["optuna.storages._rdb.models", "alembic.config", "alembic.script", "alembic.migration", "sqlalchemy.orm"]
-PRELOADED = ["tests.search.counters", *DATABASE, "sqlalchemy.dialects.postgresql.psycopg"]
 KILLS, WORKERS = 20, 3
 PAUSE = 0.01  # seconds of PIECE steps
-BETWEEN = {"journal": (0.02, 0.3), "postgres": (0.1, 0.6)}  # seconds from kill to kill; a worker starts in as many
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def starts() -> Any:
-    """Starts processes as forks of one that has imported all they need, and has no threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        context.Process(target=counters.scored, args=(1.0, 1)).start()
-    return context
+BETWEEN = {"journal": (0.02, 0.3), "postgres": (0.1, 0.4)}  # seconds from kill to kill; a worker starts in as many
 
 
 @pytest.fixture(params=["journal", "postgres"])
@@ -45,7 +30,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
 
 @pytest.mark.parametrize("method", ["branch", "tpe"])
 def test_workers_killed_at_any_moment_lose_nothing(
-    storage: str | Path, method: str, tmp_path: Path, starts: Any
+    storage: str | Path, method: str, tmp_path: Path, forks: Any
 ) -> None:
     chance, killed, number = random.Random(f"{method} {storage}"[:8]), 0, 0
     half = KILLS // 2
@@ -53,17 +38,17 @@ def test_workers_killed_at_any_moment_lose_nothing(
         number += 1
         folder = tmp_path / f"study{number}"
         folder.mkdir()
-        killed += _killed(starts, storage, f"study{number}", folder, method=method, kills=half - killed, chance=chance)
+        killed += _killed(forks, storage, f"study{number}", folder, method=method, kills=half - killed, chance=chance)
     assert killed == half
 
 
 def _killed(
-    starts: Any, storage: str | Path, name: str, folder: Path, *, method: str, kills: int, chance: random.Random
+    forks: Any, storage: str | Path, name: str, folder: Path, *, method: str, kills: int, chance: random.Random
 ) -> int:
-    """Kills workers of a new study at random moments, starts others for them, and checks what they come to."""
+    """Kills workers of a new study at random moments, forks others for them, and checks what they come to."""
 
     def started() -> Any:
-        process = starts.Process(
+        process = forks.Process(
             target=counters.work, args=(storage, name, folder), kwargs={"method": method, "pause": PAUSE}
         )
         process.start()
