@@ -9,8 +9,6 @@ storage, also those that know no heartbeat.
 from __future__ import annotations
 
 import math
-import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,18 +20,15 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from harness import liveness
 from harness.errors import RunError
 from harness.search.branch import DIVERGED, Look, Outcome
+from harness.search.signs import Watch
 
-BEAT = 5.0  # seconds between two signs of life
-PATIENCE = 60.0  # seconds without one after which a worker elsewhere is gone
 LOOK: dict[str, BaseDistribution] = {
     "rate": FloatDistribution(1e-10, 1e3, log=True),
     "epochs": FloatDistribution(1e-6, 1e6, log=True),
 }
 STOPPED = "stopped"  # attribute of the study: [which error, its words] that last ended the search for all
-_AT_WORK: set[str] = set()  # workers of this process
 
 
 @dataclass
@@ -42,17 +37,13 @@ class Book:
 
     Attributes:
         study: shared by all workers.
-        patience: seconds without a sign of life after which a worker on another machine is gone.
-        beat: seconds between two signs of life.
+        watch: over the others, under this worker's name.
         facts: what all workers must have agreed on.
     """
 
     study: optuna.Study
-    patience: float = PATIENCE
-    beat: float = BEAT
-    worker: str = field(default_factory=lambda: f"{liveness.own()}/{uuid.uuid4().hex[:8]}")
+    watch: Watch = field(default_factory=Watch)
     facts: dict[str, Any] = field(default_factory=dict)
-    _watched: dict[int, tuple[Any, float]] = field(default_factory=dict)
     _stopped: Any = None
 
     @property
@@ -134,7 +125,7 @@ class Book:
             return None
         # the owner is written with the trial: whenever this process is killed, others see whose it was
         token = uuid.uuid4().hex
-        facts |= {"key": key, "worker": self.worker, "token": token}
+        facts |= {"key": key, "worker": self.watch.name, "token": token}
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(params),
@@ -193,24 +184,10 @@ class Book:
 
     def sweep(self) -> list[int]:
         """Fails the trials whose worker is gone; returns their numbers."""
-        gone = [trial for trial in self.trials(TrialState.RUNNING) if self._gone(trial)]
+        gone = [trial for trial in self.trials(TrialState.RUNNING) if self.watch.gone(trial)]
         for trial in gone:
             self.fail(trial.number, "its worker is gone")
         return [trial.number for trial in gone]
-
-    def _gone(self, trial: FrozenTrial) -> bool:
-        owner, _, tail = str(trial.user_attrs.get("worker", "")).rpartition("/")
-        if owner == self.worker.rpartition("/")[0]:
-            return tail not in _AT_WORK
-        alive = liveness.alive(owner)
-        if alive is not None:
-            return not alive
-        beat, now = trial.user_attrs.get("beat"), time.monotonic()
-        before, since = self._watched.get(trial.number, (None, now))
-        if beat != before or trial.number not in self._watched:
-            self._watched[trial.number] = (beat, now)
-            return False
-        return now - since > self.patience
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -219,44 +196,18 @@ class Book:
         Raises:
             RunError: the storage is gone.
         """
-        name = self.worker.rpartition("/")[2]
         try:
             self._stopped = self.study.user_attrs.get(STOPPED)  # of an earlier search: no matter
-            _AT_WORK.add(name)
             try:
-                yield
+                with self.watch.awake():
+                    yield
             finally:
-                _AT_WORK.discard(name)
                 self.sweep()
         except StorageInternalError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
             raise RunError(
                 f"the search's storage: {reason}", fix="run the same command again when it answers"
             ) from error
-
-    @contextmanager
-    def beating(self, trial: Trial) -> Iterator[None]:
-        """Gives signs of life for a trial, from a thread of its own: scoring may take minutes."""
-        over = threading.Event()
-
-        def beat() -> None:
-            number = 0
-            while not over.wait(self.beat):
-                number += 1
-                try:
-                    trial.set_user_attr("beat", number)
-                except UpdateFinishedTrialError:
-                    return
-                except StorageInternalError:
-                    continue  # it may answer again
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
 
 def key_of(trial: FrozenTrial) -> str:

@@ -206,7 +206,7 @@ def _score(book: Book, trial: Trial, train: Callable[[], Outcome], bench: Bench)
     """
     began = bench.trained
     try:
-        with book.beating(trial):
+        with book.watch.beating(trial):
             pruned = False
             try:
                 outcome = train()

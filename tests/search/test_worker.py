@@ -58,10 +58,10 @@ def test_a_worker_elsewhere_is_gone_when_its_beat_stands_still(
     owner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("harness.search.book.time.monotonic", lambda: now)
+    monkeypatch.setattr("harness.search.signs.time.monotonic", lambda: now)
     path = tmp_path / "study.log"
     here, still, lively = (counters.book_of(path, "one") for _ in range(3))
-    still.worker, lively.worker = owner, "elsewhere:1234/78/100/cd"
+    still.watch.name, lively.watch.name = owner, "elsewhere:1234/78/100/cd"
     claimed(still, "still")
     beating = claimed(lively, "lively")
     swept = list[list[int]]()
@@ -75,11 +75,11 @@ def test_a_worker_elsewhere_is_gone_when_its_beat_stands_still(
 
 
 def test_a_trial_is_swept_as_soon_as_its_process_here_is_killed_and_not_before(book: Book) -> None:
-    process, own = subprocess.Popen(["sleep", "60"]), book.worker
+    process, own = subprocess.Popen(["sleep", "60"]), book.watch.name
     try:
-        book.worker = f"{liveness.machine()}/{process.pid}/{liveness.started(process.pid)}/ab"
+        book.watch.name = f"{liveness.machine()}/{process.pid}/{liveness.started(process.pid)}/ab"
         claimed(book, "another's")
-        book.worker = own
+        book.watch.name = own
         assert book.sweep() == []
     finally:
         process.kill()
@@ -93,9 +93,9 @@ def test_a_trial_is_swept_as_soon_as_its_process_here_is_killed_and_not_before(b
 
 
 def test_beats_are_given_while_a_trial_trains(book: Book) -> None:
-    book.beat = 0.02
+    book.watch.beat = 0.02
     trial = claimed(book)
-    with book.beating(trial):
+    with book.watch.beating(trial):
         for _ in range(200):
             if book.trials()[0].user_attrs.get("beat", 0) >= 2:
                 break
@@ -162,7 +162,7 @@ def test_an_error_of_an_earlier_search_does_not_hold_up_one_that_starts_beside_a
     tmp_path: Path,
 ) -> None:
     gone, here = (counters.book_of(tmp_path / "study.log", "one") for _ in range(2))
-    gone.worker = "elsewhere:1234/77/100/ab"
+    gone.watch.name = "elsewhere:1234/77/100/ab"
     claimed(gone, "something else")
     here.stop("ValueError: of yesterday")
     again = counters.book_of(tmp_path / "study.log", "one")
