@@ -45,7 +45,8 @@ class Meter:
     Costs are seconds per fold: "start" (a net before its first step), "cheap", "validate" and "test" (rows predicted
     right after training), "late" (rows that all folds predict at the end), with "views", "test views" and "late views"
     for what views add; and "write", once. Scores have a cost for each number of folds. The speed is what steps take now
-    against what they took when they were first measured; other costs are taken to change with it.
+    against what they took when they were first measured; other costs are taken to grow with it, and not to shrink:
+    steps that became faster (their pictures lie in memory) do not make a score faster.
 
     Attributes:
         seconds: that this process may take.
@@ -95,14 +96,19 @@ class Meter:
         yield
         self.tell(kind, self.clock() - before)
 
+    @property
+    def slowness(self) -> float:
+        """How many times slower than first everything but steps is taken to be."""
+        return max(1.0, self.speed)
+
     def tell(self, kind: str, seconds: float) -> None:
         """What `kind` costs at the present speed."""
-        self.costs[kind] = seconds / self.speed
+        self.costs[kind] = seconds / self.slowness
         self.taken[kind] = (min(seconds, self.taken.get(kind, (seconds, 0.0))[0]), seconds)
 
     def cost(self, kind: str) -> float:
         """Seconds that `kind` takes now; 0 where it was never measured."""
-        seconds = self.costs.get(kind, 0.0) * self.speed
+        seconds = self.costs.get(kind, 0.0) * self.slowness
         if kind not in self.taken:
             return seconds
         # measured when all was slow already and the steps had not yet told: it is not to be multiplied twice
@@ -135,13 +141,14 @@ class Meter:
 
     def tell_score(self, folds: int, seconds: float) -> None:
         """What it took to choose and score with so many folds."""
-        self.scored[folds] = seconds / self.speed
+        self.scored[folds] = seconds / self.slowness
 
     def score(self, folds: int) -> float:
         """Seconds of choosing and scoring.
 
         Some metrics are counted pixel by pixel, others swept by label whatever the rows: with one number of folds
-        known, half of the way between is taken, with two the line through them.
+        known, half of the way between is taken, with two the line through them, and never less than was ever taken: an
+        only fold's rows choose for each other in many parts.
         """
         if not self.scored:
             return 0.0
@@ -150,4 +157,4 @@ class Meter:
         if first < last:
             slope = (self.scored[last] - self.scored[first]) / (last - first)
         slope = min(max(0.0, slope), self.scored[last] / last)
-        return (self.scored[last] + slope * (folds - last)) * self.speed
+        return max(self.scored[last] + slope * (folds - last), *self.scored.values(), 0.0) * self.slowness

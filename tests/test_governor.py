@@ -180,3 +180,26 @@ def test_fifty_runs_that_slow_down_all_end_in_time_and_use_their_time() -> None:
     assert late == []
     assert idle == []
     assert finished == 50
+
+
+def test_steps_that_become_faster_make_nothing_else_cheaper() -> None:
+    governor = Governor(1000.0, lambda: 0.0, 0.0, steps=[100])
+    for _ in range(8):
+        governor.step_took(0, 1.0)
+    governor.tell("validate", 4.0)
+    governor.tell_score(2, 6.0)
+    for _ in range(8):
+        governor.step_took(0, 0.5)
+    assert governor.step(0) == 0.5
+    assert governor.cost("validate") == 4.0
+    assert governor.score(2) == 6.0
+    for _ in range(8):
+        governor.step_took(0, 2.0)
+    assert governor.cost("validate") == 8.0
+
+
+def test_a_score_is_never_expected_to_take_less_than_one_took() -> None:
+    governor = Governor(1000.0, lambda: 0.0, 0.0)
+    governor.tell_score(1, 6.0)
+    governor.tell_score(2, 0.5)
+    assert governor.score(5) == 6.0
