@@ -18,6 +18,8 @@ LEAST_BUDGET = 10.0  # seconds: libraries alone take half of that
 SLOWER = 3.0  # times: a slow-down that what cannot be stopped must bear
 FASTER = 0.5  # times at least: first steps may have been slow for reasons of their own
 SLOWEST = 10.0  # times: a speed beyond that is no measurement
+SETTLED = 1.0  # seconds of steps that a speed is measured over at least: the first ones pay for starting to load
+WINDOW = 3.0  # seconds of the latest steps that count, of large ones eight: another program's burst is no speed
 
 
 def seconds_of(text: str) -> float:
@@ -58,7 +60,7 @@ class Meter:
         usual: stage -> seconds of an optimizer step at the first speed.
         speed: how many times slower than first everything is now.
         stopped: where the clock stands still, or None.
-        recent: seconds of the last steps.
+        recent: seconds of each of the latest steps.
     """
 
     seconds: float
@@ -70,7 +72,7 @@ class Meter:
     usual: dict[int, float] = field(default_factory=dict)
     speed: float = 1.0
     stopped: float | None = None
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=8))
+    recent: deque[float] = field(default_factory=deque)
 
     @contextmanager
     def one_look(self) -> Iterator[float]:
@@ -99,7 +101,7 @@ class Meter:
     @property
     def slowness(self) -> float:
         """How many times slower than first everything but steps is taken to be."""
-        return max(1.0, self.speed)
+        return min(SLOWER, max(1.0, self.speed))
 
     def tell(self, kind: str, seconds: float) -> None:
         """What `kind` costs at the present speed."""
@@ -122,10 +124,13 @@ class Meter:
     def step_took(self, stage: int, seconds: float) -> None:
         """One optimizer step, but for the first after a pause."""
         self.recent.append(seconds)
-        mean = sum(self.recent) / len(self.recent)
+        whole = sum(self.recent)
+        while len(self.recent) > 8 and whole - self.recent[0] >= WINDOW:
+            whole -= self.recent.popleft()
+        mean = whole / len(self.recent)
         if stage not in self.usual and len(self.recent) >= 3:
             self.usual[stage] = mean / self.speed
-        if stage in self.usual and self.usual[stage] > 0:
+        if self.usual.get(stage, 0.0) > 0 and whole >= SETTLED:
             self.speed = min(SLOWEST, max(FASTER, mean / self.usual[stage]))
 
     def felt(self, seconds: float, expected: float) -> None:

@@ -203,3 +203,16 @@ def test_a_score_is_never_expected_to_take_less_than_one_took() -> None:
     governor.tell_score(1, 6.0)
     governor.tell_score(2, 0.5)
     assert governor.score(5) == 6.0
+
+
+def test_the_first_steps_of_a_fold_and_a_short_burst_are_no_speed() -> None:
+    governor = Governor(180.0, lambda: 0.0, 0.0, steps=[750])
+    for _ in range(200):
+        governor.step_took(0, 0.025)
+    governor.stage_begins(0)
+    for _ in range(3):
+        governor.step_took(0, 0.25)
+    assert governor.step(0) == pytest.approx(0.025)
+    for _ in range(200):
+        governor.step_took(0, 0.025)
+    assert governor.step(0) == pytest.approx(0.025)
