@@ -110,7 +110,9 @@ def test_a_setting_is_searched_by_its_last_word_as_numbers_or_choices() -> None:
     assert override(config, ["space.rate=1e-4:1e-2:log", "space.epochs=2:8"]).space.epochs == (2, 8)
 
 
-@pytest.mark.parametrize("key", ["size", "train.workers", "seed", "data.folds", "train.rate", "zzz"])
+@pytest.mark.parametrize(
+    "key", ["size", "train.workers", "seed", "data.folds", "train.rate", "mixup", "encoder", "zzz"]
+)
 def test_what_would_change_the_rows_or_only_the_speed_is_not_searched(key) -> None:
     assert f"unknown key 'space.{key}'" in refusal(f"space.{key}=1:2")
 
@@ -158,6 +160,8 @@ def test_a_group_of_keys_is_answered_with_its_keys(group) -> None:
         "space.weight_decay=0:1:linear",
         "space.batch=1.5:3",
         "space.flip=random|sideways",
+        "space.warmup=0:2",
+        "space.dropout=0.1:3",
         "space.flip=1:2",
         "report.confidence=1",
         "report.resamples=0",

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from harness import __version__, display, registry
+from harness import __version__, display, files, registry
 from harness.cli import searching
 from harness.cli.options import options, path_of, process_began, request_of, world_of
 from harness.errors import HarnessError
@@ -116,7 +116,8 @@ def resume(run: str, data: str | None, sample: bool, budget: str | None, cache: 
     with display.bars() as progress:
         world = world_of(cache, progress=progress, began=process_began())
         result = pipeline.resume(runs.find(run), data=data, sample=sample, budget=seconds, world=world)
-    click.echo(json.dumps(result) if as_json else display.summary(result))
+    shown = display.tuned if result["status"] == "tuned" else display.summary
+    click.echo(json.dumps(files.finite(result)) if as_json else shown(result))
 
 
 @cli.command()

@@ -60,8 +60,11 @@ def _with_dimension(config: TrainConfig, name: str, text: str) -> TrainConfig:
     group, field = key.split(".")
     kind = typing.get_type_hints(type(getattr(config, group)))[field]
     others = tuple(known for known in config.space.dimensions if known.key != key)
-    space = replace(config.space, dimensions=(*others, dimension(key, text, kind)))
-    return replace(config, space=space)
+    found = dimension(key, text, kind)
+    numbers = (int(end) if found.whole else end for end in (found.low, found.high))
+    for value in found.choices or numbers:
+        override(config, [f"{key}={value}"])  # what no training can take is said now
+    return replace(config, space=replace(config.space, dimensions=(*others, found)))
 
 
 def as_json(config: Any) -> Any:

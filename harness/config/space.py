@@ -9,8 +9,12 @@ from typing import Literal, get_args, get_origin
 from harness.config.stage import require
 from harness.typed import SWITCHES, parse
 
-# what would change the rows, the cache or the machine's work and not the model, and what has a place of its own
-FIXED = ("train.rate", "train.size", "train.workers", "train.save_every", "train.accumulate", "model.checkpoint")
+# what would change the rows, the cache or the machine's work and not the model; what has a place of its own, weights of
+# its own, or an end that depends on the length
+FIXED = (
+    *("train.rate", "train.size", "train.workers", "train.save_every", "train.accumulate", "model.checkpoint"),
+    *("model.encoder", "train.mixup", "train.cutmix", "train.mixed"),
+)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ def _run(
 ) -> dict[str, Any]:
     following.check(competition, config, shard)
     noted = tuning.noted(request)
+    if request.tune:
+        tuning.check(config, request.search)
     if request.budget is not None:
         budgeting.check(request, shard)
         config = budgeting.resolved(config)
@@ -103,6 +105,8 @@ def resume(
     request = from_json(settings["request"], Request)
     with following.together(request.device, world, data=data, sample=sample) as shard:
         finished = folder.scores()
+        if finished is not None and budget is not None:
+            raise ConfigError(f"--budget for {folder.path}, which is finished", fix="start another run with more time")
         if finished is not None:
             return finished
         where = elsewhere(request, data, sample)
@@ -197,6 +201,8 @@ def _arrow(
         limit = None
         if budget is not None and not known:
             limit = in_time.search_limit(budget, job, data=data, test=test, plan=plan)
+            if limit is None:
+                beginnings.forget_search(run)
         if budget is None or known or limit is not None:
             searched = [data_hash, folds_hash]
             job, settings = tuning.phase(job, settings, where, data=data, plan=plan, inputs=searched, limit=limit)
@@ -204,10 +210,11 @@ def _arrow(
         if request.tune == "alone" and not known:
             return {"schema": SCHEMA, "status": "tuned", "run": str(run.path), **settings["tuned"]}
     inputs = [members.training_inputs(config), data_hash, folds_hash]
-    before = sum(record["seconds"] for record in members.records(job, wanted, inputs=inputs, data=data))
     if budget is not None:
         # whether there are views is settled while it trains
         inputs[0] = members.training_inputs(replace(config, views="none"))
+    before = sum(record["seconds"] for record in members.records(job, wanted, inputs=inputs, data=data))
+    if budget is not None:
         job, wanted = in_time.train(budget, job, wanted, inputs=inputs, data=data, test=test, plan=plan)
     left = members.missing(job, wanted, inputs=inputs, data=data)
     at_once = min(len(left), processes.number(request, machine.device) if shard.number == 1 else 1)

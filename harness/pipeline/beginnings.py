@@ -75,8 +75,7 @@ def state_file(run: Run, fold: int) -> Path:
 def forget_state(run: Run, fold: int) -> None:
     """Removes the training state of a fold that is done."""
     path = state_file(run, fold)
-    for rest in (path, path.with_name(path.name + ".before")):
-        rest.unlink(missing_ok=True)
+    state.forget(path)
     if path.parent.exists() and not any(path.parent.iterdir()):
         path.parent.rmdir()
 

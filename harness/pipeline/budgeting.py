@@ -27,10 +27,12 @@ PROBED = 1200.0  # seconds of budget from which on precision and layout are meas
 
 
 def resolved(config: TrainConfig) -> TrainConfig:
-    """The configuration of a run whose length the clock decides: warmup-stable-decay in every stage."""
+    """The configuration of a run whose length the clock decides: warmup-stable-decay in every stage, no range test."""
     # a quarter of the steps, as one-cycle takes to warm up, would be lost to a schedule that is level after it
     train = replace(config.train, schedule="warmup-stable-decay", warmup=min(0.1, config.train.warmup))
-    return replace(config, train=train, stages=tuple(replace(stage, schedule=None) for stage in config.stages))
+    return replace(
+        config, train=train, stages=tuple(replace(stage, schedule=None, find=False) for stage in config.stages)
+    )
 
 
 def check(request: Request, shard: Shard) -> None:

@@ -122,8 +122,8 @@ def crew(
             listener, speaker = context.Pipe(duplex=False)
             card = cards[index % len(cards)]
             workers[listener] = context.Process(
-                target=_work, args=(task, replace(work, index=index), card, waiting, speaker), daemon=True
-            )
+                target=_work, args=(task, replace(work, index=index), card, waiting, speaker)
+            )  # no daemon: it may start processes of its own, to load pictures
             workers[listener].start()
             speaker.close()  # so that the end of the process ends what is heard of it
         _listen(job, workers, spare=spare)

@@ -15,6 +15,7 @@ from harness.pipeline.parts import Data
 from harness.pipeline.trunks import Bench
 from harness.search import branch
 from harness.search.branch import Done, Look, Outcome, Plan
+from harness.training import state
 
 TRUNKS = ("branch", "lite")  # methods that train trunks
 RATES, LENGTHS = 8, 6  # of the grid
@@ -152,14 +153,15 @@ class Seat:
             return
         track = self.bench.first.track
         for look in done.keys() - plan.alive - {plan.best}:
-            _forget(track.branch_file(look))
+            state.forget(track.branch_file(look))
         for rate in {look.rate for look in done} - {look.rate for look in (*plan.wanted, *plan.alive)}:
-            _forget(track.trunk_file(rate))
+            state.forget(track.trunk_file(rate))
 
     def _told(self, look: Look, outcome: Outcome) -> None:
         self._told_sample({"rate": look.rate, "epochs": self.bench.epochs(look.steps)}, outcome)
 
     def _told_sample(self, params: Mapping[str, Any], outcome: Outcome) -> None:
+        self.bench.forget()
         metric = self.job.competition.metric
         value = self.book.sign * outcome.metric
         self.job.run.log("trial", **params, metric=value, loss=outcome.loss)
@@ -170,8 +172,3 @@ class Seat:
 
 def _pair(outcome: Outcome) -> tuple[float, float]:
     return outcome.metric, outcome.loss
-
-
-def _forget(path: Any) -> None:
-    for rest in (path, path.with_name(path.name + ".before")):
-        rest.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import DivergedError, RunError
+from harness.pipeline.preparation import untimed
 from harness.search.branch import COOLED, Look, Outcome
 from harness.training import loop, schedule, state
 
@@ -27,6 +28,7 @@ class Track:
         score: what the net scores with the weights it has, on rows it was not trained on.
         folder: where states are kept.
         every: steps between two saved states.
+        tick: called as often; ends a run whose time is over.
         trained: optimizer steps so far.
     """
 
@@ -36,6 +38,7 @@ class Track:
     score: Callable[[], Outcome]
     folder: Path
     every: int
+    tick: Callable[[], None] = untimed
     trained: int = 0
     first: state.Snapshot = field(init=False)
 
@@ -106,6 +109,7 @@ class Track:
         training = self.training
         while training.step < until:
             began = training.step
+            self.tick()
             try:
                 loop.advance(training, min(until, began + self.every), plan, self.recipe)
                 now = training.snapshot()

@@ -15,7 +15,7 @@ import torch
 from harness.config import TrainConfig, override
 from harness.data.folds import FoldPlan
 from harness.evaluation.scores import choice_parts
-from harness.pipeline import beginnings, stages
+from harness.pipeline import beginnings, fitting, stages
 from harness.pipeline import fold as folds
 from harness.pipeline.evidence import Scored
 from harness.pipeline.job import Job
@@ -26,7 +26,7 @@ from harness.pipeline.score import metric_groups
 from harness.pipeline.track import Track
 from harness.search import branch
 from harness.search.branch import DIVERGED, Look, Outcome
-from harness.training import memory, range_test, schedule
+from harness.training import memory, range_test, schedule, state
 
 WARMUP = 0.25  # of the first rung: every trunk warms up for as many steps, whatever it becomes
 
@@ -38,12 +38,14 @@ class Bench:
     Attributes:
         job, data, plan: of the run.
         marks: per mille of a schedule at which a sampled trial reports.
+        left: states of the sampled trial at hand.
     """
 
     job: Job
     data: Data
     plan: FoldPlan
     marks: tuple[int, ...] = ()
+    left: list[Path] = field(default_factory=list)
     _before: int = 0
     _tested: int = 0
     _last: tuple[Mapping[str, Any], FoldTrack] | None = field(default=None, init=False)
@@ -85,7 +87,9 @@ class Bench:
         """Scores the configured schedule with the look's rate and length."""
         path = self.first.track.folder / f"whole-{look.rate:g}-{look.steps}.safetensors"
         with memory.told():
-            return self.first.whole(look, path, unreported, ())
+            outcome = self.first.whole(look, path, unreported, ())
+        state.forget(path)
+        return outcome
 
     def steps(self, params: Mapping[str, Any]) -> int:
         """Steps of a sampled trial's schedule."""
@@ -99,12 +103,18 @@ class Bench:
                 own = self._sampled(params, number)
                 look = Look(params["rate"], own.steps(params["epochs"]))
                 path = own.track.folder / f"trial-{key}-fold{number}.safetensors"
+                self.left.append(path)
                 outcome = own.whole(look, path, report, self.marks if number == 0 else ())
                 if not math.isfinite(outcome.metric):
                     return DIVERGED
                 found.append(outcome)
                 report(1000 * (number + 1), outcome.metric)
         return Outcome(float(np.mean([one.metric for one in found])), float(np.mean([one.loss for one in found])))
+
+    def forget(self) -> None:
+        """Removes the states of the sampled trial that has ended: another one is larger than all that is told of it."""
+        while self.left:
+            state.forget(self.left.pop())
 
     def _sampled(self, params: Mapping[str, Any], number: int) -> FoldTrack:
         """A fold with the settings of a trial; the last one is kept."""
@@ -143,10 +153,11 @@ class FoldTrack:
         recipe = stages.stage_recipe(
             competition, config, job.hardware, self.examples, self.fitted, fold=fold, stage=0, report=_unseen
         )
+        training.parts = fitting.parts(job, training, recipe, batch=self.batch)
         longest, shortest = (self.steps(epochs) for epochs in reversed(config.space.epochs))
         warmup = max(1, round(WARMUP * branch.first_rung(longest, shortest)))
         folder = beginnings.search_folder(job.run)
-        self.track = Track(training, recipe, warmup, self.outcome, folder, config.train.save_every)
+        self.track = Track(training, recipe, warmup, self.outcome, folder, config.train.save_every, job.world.tick)
 
     def steps(self, epochs: float) -> int:
         """Optimizer steps of so many epochs."""

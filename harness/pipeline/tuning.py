@@ -6,6 +6,7 @@ train like it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -100,11 +101,12 @@ def tune(
         limit: of one that must end in time; it works alone.
     """
     if limit is not None:
+        limit = _kept(job, limit)
         shortest, _ = job.config.space.epochs
         space = replace(job.config.space, epochs=(min(shortest, limit.epochs / 2), limit.epochs))
         job = replace(job, config=replace(job.config, space=space))
     with determinism.level(job.config.determinism):
-        workers = processes.number(where, job.hardware.device)
+        workers = processes.number(where, job.hardware.device) if limit is None else 1
         if workers > 1:
             seat = Seat(job, where.search, data, plan)
             if where.search.method in TRUNKS:
@@ -121,6 +123,16 @@ def tune(
         answer = seat.answer(best)
         drawing.draw_search(job.run, seat.book.study, metric=job.competition.metric.name)
         return answer
+
+
+def _kept(job: Job, limit: Limit) -> Limit:
+    """The limit with the epochs that the run's first process began with: lengths are compared with each other."""
+    path = beginnings.search_folder(job.run) / "limit.json"
+    if path.exists():
+        return replace(limit, epochs=json.loads(path.read_text(encoding="utf-8"))["epochs"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_json(path, {"epochs": limit.epochs})
+    return limit
 
 
 def follow(job: Job, data: Data, plan: FoldPlan, work: processes.Work, waiting: Any) -> None:

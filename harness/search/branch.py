@@ -106,10 +106,14 @@ def bracketed(done: Done, *, edge: float, longest: int, rates: tuple[float, floa
         if missing := tuple(look(step) for step in steps if look(step) not in done):
             return Plan(missing, frozenset(look(step) for step in steps) & done.keys())
         best = min(steps, key=lambda step: _place(done[look(step)], [done[look(other)] for other in steps]))
+        if all(done[look(step)] == DIVERGED for step in steps):
+            best = max(steps)  # below it there may be a rate that holds
         beyond = [step for step in (min(steps) - 1, max(steps) + 1) if abs(step - best) == 1 and inside(step)]
         if not beyond:
             break
         steps += beyond
+    if done[look(best)] == DIVERGED:
+        return Plan(best=look(best))
     pair = [look(step).rate for step in (best, best + 1) if step in steps]
     return _climbed(done, pair, longer, top=look(best))
 

@@ -219,6 +219,12 @@ def finite(snapshot: Snapshot) -> bool:
     return all(torch.stack([torch.isfinite(tensor).all() for tensor in weights]).tolist())
 
 
+def forget(path: Path) -> None:
+    """Removes a state and the one before it."""
+    for rest in (path, path.with_name(path.name + ".before")):
+        rest.unlink(missing_ok=True)
+
+
 def saved(path: Path) -> bool:
     """Whether there is a state to load."""
     return path.exists() or path.with_name(path.name + ".before").exists()

@@ -63,7 +63,7 @@ def test_a_search_killed_in_a_trunk_goes_on_from_its_checkpoint_to_the_same_byte
     )
     process.start()
     # a second trunk is saved for the second time: it stands in the middle
-    while len(list((out / "search").glob("trunk-*.before"))) < 2 and process.is_alive():
+    while len(list((out / "state" / "search").glob("trunk-*.before"))) < 2 and process.is_alive():
         time.sleep(0.001)
     process.kill()
     process.join()

@@ -212,3 +212,9 @@ def test_a_search_that_must_end_answers_with_the_best_so_far() -> None:
     assert so_far(whole.done) == whole.best
     first = {look: whole.done[look] for look in looks[:2]}
     assert so_far(first) in first
+
+
+def test_where_all_diverge_ever_lower_rates_are_tried_and_nothing_longer() -> None:
+    answer = found(Field(best=1.0, breaks=0.0), edge=3e-2, rates=(1e-4, 3e-2))
+    assert min(look.rate for look in answer.done) < 3e-4
+    assert {look.steps for look in answer.done} == {400}
