@@ -152,6 +152,24 @@ def test_only_tpe_searches_further_settings(tmp_path: Path, shared_cache: Path) 
         tuned_by(Search(), tmp_path / "run", shared_cache, "space.weight_decay=1e-3:1e-1:log")
 
 
+def test_a_search_that_was_stopped_goes_on_by_the_command_line_and_says_its_answer(
+    tmp_path: Path, shared_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(text: str) -> None:
+        if text.startswith("rate "):
+            raise KeyboardInterrupt
+
+    competition, out = registry.load(NAME), tmp_path / "run"
+    config = override(
+        small(competition), ["data.folds=2", "train.batch=4", "space.epochs=1x40", "space.rate=1e-3x1e-1"]
+    )
+    asked = request(tune="alone", search=Search("lite"))
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(competition, config, asked, out=out, world=World(shared_cache, say=stop))
+    main(["resume", str(out), "--cache", str(shared_cache)])
+    assert f"train all folds with: harness resume {out}" in capsys.readouterr().out
+
+
 def test_what_has_no_one_rate_or_length_is_refused(tmp_path: Path, shared_cache: Path) -> None:
     with pytest.raises(ConfigError, match="a search with several stages"):
         searched(tmp_path / "run", shared_cache, "stages.1.epochs=2", "stages.1.name=second")
