@@ -44,7 +44,6 @@ class Work:
         cache: root of the cache.
         inputs: what the phases depend on, besides the fold.
         threads: of each process; None leaves them.
-        index: of the process among its like.
     """
 
     run: Path
@@ -52,7 +51,6 @@ class Work:
     cache: Path
     inputs: list[Any]
     threads: int | None
-    index: int = 0
 
 
 Task = Callable[[Job, Data, FoldPlan, Work, Any], None]
@@ -122,7 +120,7 @@ def crew(
             listener, speaker = context.Pipe(duplex=False)
             card = cards[index % len(cards)]
             workers[listener] = context.Process(
-                target=_work, args=(task, replace(work, index=index), card, waiting, speaker)
+                target=_work, args=(task, work, card, waiting, speaker)
             )  # no daemon: it may start processes of its own, to load pictures
             workers[listener].start()
             speaker.close()  # so that the end of the process ends what is heard of it

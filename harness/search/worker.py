@@ -37,14 +37,6 @@ class Bench(Protocol):
         """Optimizer steps so far."""
         ...
 
-    def branch(self, look: Look) -> Outcome:
-        """Scores a cooled copy of the rate's trunk."""
-        ...
-
-    def whole(self, look: Look) -> Outcome:
-        """Scores training with the configured schedule, from the beginning."""
-        ...
-
     def sample(self, key: str, params: Mapping[str, Any], report: Callable[[int, float], None]) -> Outcome:
         """Scores training with some settings; reports the metric at per mille of the schedule.
 
