@@ -60,6 +60,12 @@ class DivergedError(HarnessError):
     """Training left the finite numbers."""
 
 
+class Stopped(HarnessError):
+    """The run was asked to end, and what it has is kept; the command line exits with 3."""
+
+    exit_code = 3
+
+
 class OutOfTime(HarnessError):
     """The time of a run is over with work left; the command line exits with 3."""
 

@@ -16,7 +16,7 @@ import click
 
 from harness import __version__, display, files, registry
 from harness.cli import searching
-from harness.cli.options import options, path_of, process_began, request_of, world_of
+from harness.cli.options import at_work, options, path_of, request_of, world_of
 from harness.errors import HarnessError
 from harness.meter import seconds_of
 
@@ -99,8 +99,7 @@ def run(name: str, device: str, only_folds: str | None, out: Path | None, as_jso
     from harness import pipeline
 
     request = request_of(given, device=device, only_folds=only_folds)
-    with display.bars() as progress:
-        world = world_of(given["cache"], progress=progress, began=process_began())
+    with at_work(given["cache"]) as world:
         result = pipeline.run(competition, config, request, out=out, world=world)
     click.echo(json.dumps(result) if as_json else display.summary(result))
 
@@ -113,8 +112,7 @@ def resume(run: str, data: str | None, sample: bool, budget: str | None, cache: 
     seconds = None if budget is None else seconds_of(budget)
     from harness import pipeline, runs
 
-    with display.bars() as progress:
-        world = world_of(cache, progress=progress, began=process_began())
+    with at_work(cache) as world:
         result = pipeline.resume(runs.find(run), data=data, sample=sample, budget=seconds, world=world)
     shown = display.tuned if result["status"] == "tuned" else display.summary
     click.echo(json.dumps(files.finite(result)) if as_json else shown(result))

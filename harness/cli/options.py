@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness import stopping
 from harness.errors import ConfigError
 from harness.meter import seconds_of
 
@@ -98,6 +100,15 @@ def world_of(cache: Path | None, **outside: Any) -> Any:
     except OSError as error:
         raise ConfigError(f"the cache {root} cannot be made ({error.strerror})", fix="give --cache DIR") from error
     return World(cache=root, **outside)
+
+
+@contextmanager
+def at_work(cache: Path | None) -> Iterator[Any]:
+    """Yields the world of a command that may take long: bars on stderr, signals that end it at a good place."""
+    from harness import display
+
+    with stopping.signals() as stop, display.bars() as progress:
+        yield world_of(cache, progress=progress, began=process_began(), tick=stop.check, halt=stop.check)
 
 
 def process_began() -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness import display, files, registry
-from harness.cli.options import options, request_of, world_of
+from harness.cli.options import at_work, options, request_of, world_of
 
 
 @click.command()
@@ -27,8 +27,8 @@ def tune(name: str, device: str, workers: int | None, out: Path | None, as_json:
     from harness import pipeline
 
     request = request_of({**given, "tune": "alone", "processes": workers}, device=device)
-    world = world_of(given["cache"])
-    result = pipeline.run(competition, config, request, out=out, world=world)
+    with at_work(given["cache"]) as world:
+        result = pipeline.run(competition, config, request, out=out, world=world)
     click.echo(json.dumps(files.finite(result)) if as_json else display.tuned(result))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from harness import files, registry, runs
 from harness.competition import Competition
 from harness.config import TrainConfig, as_json, from_json
-from harness.errors import ConfigError, HarnessError, OutOfTime, RunError
+from harness.errors import ConfigError, HarnessError, OutOfTime, RunError, Stopped
 from harness.hashing import hash_value
 from harness.pipeline import (
     beginnings,
@@ -24,6 +24,7 @@ from harness.pipeline import (
     ending,
     fold,
     following,
+    halting,
     hardware,
     in_time,
     members,
@@ -75,7 +76,7 @@ def _run(
         "config": as_json(config),
     }
     try:
-        with folder.alone(), processes.shared_threads(request):
+        with halting.resumable(folder), folder.alone(), processes.shared_threads(request):
             files.write_json(folder.path / "config.json", settings)  # from here on the run can be resumed
             world.say(f"run {folder.path}")
             return _proceed(competition, folder, settings, request, world, shard)
@@ -83,7 +84,7 @@ def _run(
         world.say(f"go on with: harness resume {folder.path}")
         raise
     except HarnessError as error:
-        if "data_hash" not in folder.settings() and not isinstance(error, OutOfTime):
+        if error.exit_code == 2 and "data_hash" not in folder.settings():
             folder.discard()  # nothing was done yet: a mistake in the data leaves no empty run behind
         raise
 
@@ -115,7 +116,7 @@ def resume(
         elif budget is not None:
             fix = "resume it without, or start a run with --budget: its schedules have a fixed length"
             raise ConfigError("--budget for a run that began without one", fix=fix)
-        with folder.alone(), processes.shared_threads(request):
+        with halting.resumable(folder), folder.alone(), processes.shared_threads(request):
             competition = registry.load(settings["competition"])
             return _proceed(competition, folder, settings, where, world, shard, more=budget)
 
@@ -142,6 +143,11 @@ def _proceed(
         return _arrow(competition, run, settings, where=where, world=world, shard=shard, budget=budget)
     except OutOfTime as error:
         raise OutOfTime(error.problem, fix=f"go on with: harness resume {run.path} --budget TIME") from error
+    except Stopped:
+        if request.tune != "alone":
+            config, root = from_json(settings["config"]), request_root(competition, where, halting.unasked(world))
+            halting.sample_values(competition, config, root, run, world)
+        raise
     finally:
         if budget is not None and run.path.exists():
             budget.note()
@@ -161,6 +167,7 @@ def _arrow(
     begin, request = time.time(), from_json(settings["request"], Request)
     config = from_json(settings["config"])
     root = request_root(competition, where, world)
+    samples = functools.partial(halting.sample_values, competition, config, root, run, world)
     if budget is not None:
         budgeting.first_submission(budget, competition, config, root)
     machine = starting.settled(competition, config, request, run, settings, world=world)
@@ -218,10 +225,11 @@ def _arrow(
         job, wanted = in_time.train(budget, job, wanted, inputs=inputs, data=data, test=test, plan=plan)
     left = members.missing(job, wanted, inputs=inputs, data=data)
     at_once = min(len(left), processes.number(request, machine.device) if shard.number == 1 else 1)
-    if at_once > 1:
-        processes.train(job, left, where=where, inputs=inputs, at_once=at_once)
-    for number in wanted:
-        members.predict_fold(job, number, inputs=inputs, data=data, plan=plan)
+    with halting.answering(job, wanted, first=samples, inputs=inputs, data=data, test=test, plan=plan):
+        if at_once > 1:
+            processes.train(job, left, where=where, inputs=inputs, at_once=at_once)
+        for number in wanted:
+            members.predict_fold(job, number, inputs=inputs, data=data, plan=plan)
     end = ending.answered(job, wanted, inputs=inputs, data=data, test=test, plan=plan)
     scored = end.scored
     result = {

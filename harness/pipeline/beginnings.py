@@ -20,7 +20,7 @@ from harness.pipeline.job import Job
 from harness.pipeline.network import weights_file
 from harness.pipeline.parts import Data
 from harness.runs import Run
-from harness.training import loop, state
+from harness.training import loop, snapshots, state
 
 # what a stage's weights do not depend on
 APART = ("stages", "views", "report", "space", "data", "weights")
@@ -75,7 +75,7 @@ def state_file(run: Run, fold: int) -> Path:
 def forget_state(run: Run, fold: int) -> None:
     """Removes the training state of a fold that is done."""
     path = state_file(run, fold)
-    state.forget(path)
+    snapshots.forget(path)
     if path.parent.exists() and not any(path.parent.iterdir()):
         path.parent.rmdir()
 
@@ -96,7 +96,7 @@ def forget_search(run: Run) -> None:
 def places(job: Job, data: Data, plan: FoldPlan, *, fold: int) -> list[Path]:
     """The states there are to begin with: the fold's own, or where stages ended that an earlier run trained alike."""
     own = state_file(job.run, fold)
-    if state.saved(own):
+    if snapshots.saved(own):
         return [own]
     ends = (ended(job, data, plan, fold=fold, stage=stage) for stage in reversed(range(len(job.config.stages) - 1)))
     return [path for path in ends if path.exists()]

@@ -139,9 +139,13 @@ def begun(run: runs.Run, seconds: float, world: World, *, more: float | None = N
         governor.check()
         progress(label, done, total)
 
-    world = replace(world, tick=governor.check, progress=ticking)
+    def tick() -> None:
+        governor.check()
+        world.halt()
+
+    timed = replace(world, tick=tick, progress=ticking)
     shed, written = before.get("shed", []), [tuple(pair) for pair in before.get("submissions", [])]
-    return Budget(governor, run, world, earlier + left, earlier, shed, written)
+    return Budget(governor, run, timed, earlier + left, earlier, shed, written)
 
 
 def first_submission(budget: Budget, competition: Competition, config: TrainConfig, root: Path) -> None:

@@ -11,7 +11,7 @@ from harness.config import as_json
 from harness.data.folds import HELD_OUT, FoldPlan
 from harness.errors import OutOfTime
 from harness.governor import Governor, Plan, follow
-from harness.pipeline import answer, budgeting, early, kept, members, rehearsal, rungs, score
+from harness.pipeline import answer, budgeting, halting, kept, members, rehearsal, rungs, score
 from harness.pipeline.budgeting import Budget
 from harness.pipeline.job import Clocked, Job, Limit
 from harness.pipeline.network import VIEWED, variants
@@ -142,14 +142,7 @@ def _look(
     swept = data.competition.task.kind in ("mask", "classes", "tags")
     chosen = not swept or (names is None and len(set(found.parts.tolist())) > 1)
     governor.tell_score(len(folds), (governor.clock() - before) * (1 if chosen else UNCHOSEN))
-    if test is None:
-        mean = None if data.targets is None else data.targets.mean(axis=0)
-        sizes = [data.size(row) for row in range(len(data))]
-        samples = early.values(data.competition, mean, data.rows.ids, sizes)
-        answer.write_own_so_far(job, found, data=data, together=together, samples=samples)
-    else:
-        how = answer.Answering(folds, together.final_weights, together.final, data, plan, test, names)
-        answer.write_submission(job, test=test, how=how)
+    halting.so_far(job, found, together, folds, data=data, test=test, plan=plan, names=names)
     whose = " and ".join(names) if names else "network and cheap model"
     budget.written(f"{whose} of fold {', '.join(map(str, folds))}")
 

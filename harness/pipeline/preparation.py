@@ -43,7 +43,8 @@ class World:
         free: bytes free at a path.
         clock: seconds since whenever, for a run that must end in time.
         began: the clock when the process began; None means when the run begins.
-        tick: called between two batches that are predicted; ends a run whose time is over.
+        tick: called between two batches that are predicted; ends a run whose time is over or that is asked to end.
+        halt: called before each optimizer step and between files that are decoded; ends a run that is asked to end.
     """
 
     cache: Path
@@ -53,6 +54,7 @@ class World:
     clock: files.Clock = time.monotonic
     began: float | None = None
     tick: Callable[[], None] = untimed
+    halt: Callable[[], None] = untimed
 
 
 def data_root(
@@ -194,7 +196,11 @@ def _pictures(
 
 
 def _cache_options(world: World) -> dict[str, Any]:
-    return {"root": world.cache, "free": world.free, "progress": world.progress}
+    def progress(label: str, done: int, total: int) -> None:
+        world.progress(label, done, total)
+        world.halt()
+
+    return {"root": world.cache, "free": world.free, "progress": progress}
 
 
 def _check_sample_header(competition: Competition, root: Path) -> None:

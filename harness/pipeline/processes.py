@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from harness import runs
+from harness import runs, stopping
 from harness.data.folds import FoldPlan
 from harness.errors import HarnessError, RunError
 from harness.pipeline import hardware, members
@@ -31,7 +31,8 @@ from harness.pipeline.parts import Data
 from harness.pipeline.preparation import World
 from harness.training import shards
 
-GRACE = 20.0  # seconds in which a process that is to end comes to the end of an optimizer step
+GRACE = 20.0  # seconds in which a process that is to end comes to the end of an optimizer step, and saves
+LISTENING = 0.2  # seconds after which the parent looks whether it is asked to end
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def _listen(job: Job, workers: Mapping[Connection, Any], *, spare: bool) -> None
     """Passes on what the processes say, until each is done, or gone where that is no matter."""
     at_work = dict(workers)
     while at_work:
-        for listener in wait(list(at_work)):
+        job.world.halt()
+        for listener in wait(list(at_work), timeout=LISTENING):
             assert isinstance(listener, Connection)
             try:
                 kind, *facts = listener.recv()
@@ -180,8 +182,13 @@ def _cards() -> list[str]:
 
 def _work(task: Task, work: Work, card: str | None, waiting: Any, speaker: Connection) -> None:
     """A process: opens the run, and does the task."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends its processes
     _end_with_parent()
+    # the parent hears Ctrl-C too, and ends its processes
+    with stopping.signals(ignored=(signal.SIGINT, signal.SIGHUP), say=False) as stop:
+        _worked(task, work, card, waiting, speaker, stop)
+
+
+def _worked(task: Task, work: Work, card: str | None, waiting: Any, speaker: Connection, stop: stopping.Stop) -> None:
     if card is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = card  # before CUDA is first asked for
     if work.threads:
@@ -195,24 +202,28 @@ def _work(task: Task, work: Work, card: str | None, waiting: Any, speaker: Conne
 
     try:
         job, data, plan = opened(runs.Run(work.run), work.where, work.cache)
-        world = World(work.cache, say=lambda text: tell("say", text), progress=lambda *facts: tell("progress", *facts))
+        world = World(
+            work.cache,
+            say=lambda text: tell("say", text),
+            progress=lambda *facts: tell("progress", *facts),
+            tick=stop.check,
+            halt=stop.check,
+        )
         job = replace(job, world=world)
         task(job, data, plan, work, waiting)
         tell("done")
     except HarnessError as error:
         tell("error", error)
+    except stopping.AtOnce:
+        raise SystemExit("ended at once") from None
     except Exception:
         tell("bug", traceback.format_exc())
 
 
 def _end_with_parent() -> None:
-    """Ends this process, as an exception would, where it is told to or the run that started it is gone."""
+    """Tells this process to end where the run that started it is gone."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "a process of a run has a parent"
-
-    def end(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit(128 + number)
 
     def watch() -> None:
         parent.join()
@@ -220,5 +231,4 @@ def _end_with_parent() -> None:
         time.sleep(GRACE)
         os._exit(1)
 
-    signal.signal(signal.SIGTERM, end)
     threading.Thread(target=watch, daemon=True).start()

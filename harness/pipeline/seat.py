@@ -15,7 +15,7 @@ from harness.pipeline.parts import Data
 from harness.pipeline.trunks import Bench
 from harness.search import branch
 from harness.search.branch import Done, Look, Outcome, Plan
-from harness.training import state
+from harness.training import snapshots
 
 TRUNKS = ("branch", "lite")  # methods that train trunks
 RATES, LENGTHS = 8, 6  # of the grid
@@ -153,9 +153,9 @@ class Seat:
             return
         track = self.bench.first.track
         for look in done.keys() - plan.alive - {plan.best}:
-            state.forget(track.branch_file(look))
+            snapshots.forget(track.branch_file(look))
         for rate in {look.rate for look in done} - {look.rate for look in (*plan.wanted, *plan.alive)}:
-            state.forget(track.trunk_file(rate))
+            snapshots.forget(track.trunk_file(rate))
 
     def _told(self, look: Look, outcome: Outcome) -> None:
         self._told_sample({"rate": look.rate, "epochs": self.bench.epochs(look.steps)}, outcome)

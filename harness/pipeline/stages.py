@@ -18,7 +18,7 @@ from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Clocked, Job
 from harness.pipeline.nets import Fitted
 from harness.pipeline.preparation import stage_size
-from harness.training import groups, loop, precision, range_test, recovery, schedule, state
+from harness.training import groups, loop, precision, range_test, recovery, schedule, snapshots, state
 from harness.training.course import Watch
 
 RATES = (1e-6, 10.0)  # of a range test
@@ -76,7 +76,8 @@ def train_stage(
             job.run.log("said", fold=fold, stage=stage.name, step=training.step, text=text)
 
     shard = replace(job.shard, draws=(job.config.seed, fold, training.stage))
-    recipe = replace(recipe, shard=shard, say=say)
+    # of several processes each hears the signal at another step
+    recipe = replace(recipe, shard=shard, say=say, tick=job.world.halt if shard.number == 1 else loop.unasked)
     if training.step == 0:
         training.parts = fitting.parts(job, training, recipe, batch=batch_of(job.config, training.stage))
     paced(training, job.config)
@@ -136,7 +137,7 @@ def _mixed(training: state.TrainState, recipe: loop.Recipe, batch: Batch, step: 
     return batch if cooling else recipe.mix(batch, step)
 
 
-def _unkept(good: state.Snapshot) -> None:
+def _unkept(snapshot: snapshots.Snapshot, good: snapshots.Snapshot | None) -> None:
     """The first process keeps it."""
 
 

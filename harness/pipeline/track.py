@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.errors import DivergedError, RunError
 from harness.pipeline.preparation import untimed
 from harness.search.branch import COOLED, Look, Outcome
-from harness.training import loop, schedule, state
+from harness.training import loop, schedule, snapshots, state
 
 Report = Callable[[int, float], None]
 
@@ -40,7 +40,7 @@ class Track:
     every: int
     tick: Callable[[], None] = untimed
     trained: int = 0
-    first: state.Snapshot = field(init=False)
+    first: snapshots.Snapshot = field(init=False)
 
     def __post_init__(self) -> None:
         self.first = self.training.snapshot()
@@ -96,7 +96,7 @@ class Track:
     def _stand(self, path: Path, *, at_most: int) -> None:
         """Goes to where a state was kept, or to the beginning."""
         self.training.restore(self.first)
-        if state.saved(path):
+        if snapshots.saved(path):
             try:
                 self.training.load(path)
             except RunError:  # cut short by a full disk: trained again

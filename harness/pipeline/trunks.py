@@ -26,7 +26,7 @@ from harness.pipeline.score import metric_groups
 from harness.pipeline.track import Track
 from harness.search import branch
 from harness.search.branch import DIVERGED, Look, Outcome
-from harness.training import memory, range_test, schedule, state
+from harness.training import memory, range_test, schedule, snapshots
 
 WARMUP = 0.25  # of the first rung: every trunk warms up for as many steps, whatever it becomes
 
@@ -88,7 +88,7 @@ class Bench:
         path = self.first.track.folder / f"whole-{look.rate:g}-{look.steps}.safetensors"
         with memory.told():
             outcome = self.first.whole(look, path, unreported, ())
-        state.forget(path)
+        snapshots.forget(path)
         return outcome
 
     def steps(self, params: Mapping[str, Any]) -> int:
@@ -114,7 +114,7 @@ class Bench:
     def forget(self) -> None:
         """Removes the states of the sampled trial that has ended: another one is larger than all that is told of it."""
         while self.left:
-            state.forget(self.left.pop())
+            snapshots.forget(self.left.pop())
 
     def _sampled(self, params: Mapping[str, Any], number: int) -> FoldTrack:
         """A fold with the settings of a trial; the last one is kept."""
@@ -153,6 +153,7 @@ class FoldTrack:
         recipe = stages.stage_recipe(
             competition, config, job.hardware, self.examples, self.fitted, fold=fold, stage=0, report=_unseen
         )
+        recipe = replace(recipe, tick=job.world.halt)
         training.parts = fitting.parts(job, training, recipe, batch=self.batch)
         longest, shortest = (self.steps(epochs) for epochs in reversed(config.space.epochs))
         warmup = max(1, round(WARMUP * branch.first_rung(longest, shortest)))

@@ -15,7 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.config import Dimension
-from harness.errors import DivergedError, MemoryShortError, RunError
+from harness.errors import DivergedError, MemoryShortError, RunError, Stopped
 from harness.search.book import LOOK, Book, holds, key_of
 from harness.search.branch import DIVERGED, Done, Look, Outcome, Plan, Planner
 from harness.search.sampled import distribution, sampler
@@ -215,7 +215,7 @@ def _score(book: Book, trial: Trial, train: Callable[[], Outcome], bench: Bench)
         return DIVERGED
     except BaseException as error:
         why = f"{type(error).__name__}: {error}"
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, Stopped):
             book.stop(why)  # first: else another worker takes what is failed below, and meets the same
         book.fail(trial.number, why)
         raise

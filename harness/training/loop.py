@@ -39,6 +39,10 @@ def unsaid(text: str) -> None:
     """Nobody listens."""
 
 
+def unasked() -> None:
+    """Nothing ends a training but its last step."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What stays the same while a stage trains.
@@ -56,6 +60,7 @@ class Recipe:
         shard: which of several processes this is; they take the same steps, each on its rows.
         least: rows of a micro-batch at least: a batch norm of one value has no spread.
         say: one line to the user.
+        tick: called before each step; what it raises leaves a state that can be gone on from.
     """
 
     loss: Loss
@@ -70,6 +75,7 @@ class Recipe:
     shard: Shard = ALONE
     least: int = 1
     say: Callable[[str], None] = unsaid
+    tick: Callable[[], None] = unasked
 
 
 def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) -> None:
@@ -78,11 +84,12 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
     Raises:
         DivergedError: the loss read at a report is not finite, or fp16 gradients overflow even when scaled down.
         MemoryShortError: memory runs out, however small the micro-batches.
+        Stopped: what the recipe's tick raises; the state stands between two steps.
     """
     state.net.train()
     call = wrapped(state.net, recipe.shard)
-    total, counted = torch.zeros((), device=recipe.device), 0
     for batch in recipe.batches(state.cursor, until_step - state.step):
+        recipe.tick()
         now = rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = now.learning_rate * batch.share * group["scale"] * state.pace
@@ -96,18 +103,20 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
         state.scaler.update()
         state.optimizer.zero_grad(set_to_none=True)
         state.update_average(recipe.ema)
-        total, counted = total + loss, counted + 1  # summed on the device: no wait per step
+        # summed on the device: no wait per step
+        state.unread, state.unread_steps = loss if state.unread is None else state.unread + loss, state.unread_steps + 1
         state.step, state.age, state.cursor = state.step + 1, state.age + 1, state.cursor + len(batch.rows)
         if state.step % recipe.report_every == 0 or state.step == until_step:
-            _read(total, counted, state, rate, recipe)
-            total, counted = torch.zeros((), device=recipe.device), 0
-    if counted:  # the batches ended before that step: the time was over
-        _read(total, counted, state, rate, recipe)
+            _read(state, rate, recipe)
+    if state.unread_steps:  # the batches ended before that step: the time was over
+        _read(state, rate, recipe)
 
 
-def _read(total: torch.Tensor, counted: int, state: TrainState, rate: Schedule, recipe: Recipe) -> None:
+def _read(state: TrainState, rate: Schedule, recipe: Recipe) -> None:
     """Reads the mean loss of the steps since the last reading, checks it, and reports it."""
-    mean = total.item() / counted
+    assert state.unread is not None, "steps were taken"
+    mean = state.unread.item() / state.unread_steps
+    state.unread, state.unread_steps = None, 0
     _check(mean, state)
     recipe.report(state.step, mean, rate(state.step - 1).learning_rate * state.pace)
 

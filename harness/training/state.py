@@ -1,7 +1,4 @@
-"""Everything that changes while training, in one place, with snapshot, restore, save and load.
-
-The file is one safetensors: tensors by name, and the scalars as JSON in its header. Nothing in it can run.
-"""
+"""Everything that changes while training, in one place, with snapshot, restore, save and load."""
 
 from __future__ import annotations
 
@@ -13,24 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from torch import nn
 
-from harness import files
-from harness.errors import RunError
 from harness.training import precision as formats
+from harness.training import snapshots
 from harness.training.course import Course
 from harness.training.groups import grouped
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A copy of a TrainState: tensors on their own memory, and JSON values."""
-
-    tensors: dict[str, torch.Tensor]
-    facts: dict[str, Any]
+from harness.training.snapshots import Snapshot
 
 
 @dataclass
@@ -52,6 +39,10 @@ class TrainState:
         peak: learning rate that a range test found for the stage, or None.
         carry: tensors a recurrent net passes on.
         course: where the schedule stands of a stage whose length the clock decides, or None.
+        falls: how often the stage left the finite numbers.
+        unread: summed loss of the steps since its last reading, on the device.
+        unread_steps: how many they are.
+        good: the last snapshot that was seen to be finite, which a fall goes back to; no part of a snapshot itself.
     """
 
     net: nn.Module
@@ -67,6 +58,10 @@ class TrainState:
     peak: float | None = None
     carry: dict[str, torch.Tensor] = field(default_factory=dict)
     course: Course | None = None
+    falls: int = 0
+    unread: torch.Tensor | None = None
+    unread_steps: int = 0
+    good: Snapshot | None = None
 
     @classmethod
     def start(
@@ -87,6 +82,7 @@ class TrainState:
     def next_stage(self) -> None:
         """Counters to zero, weights and optimizer kept."""
         self.stage, self.step, self.cursor, self.peak, self.course = self.stage + 1, 0, 0, None, None
+        self.falls, self.good = 0, None
 
     def update_average(self, decay: float) -> None:
         """Moves the average towards the weights; the decay is warmed up: min(decay, (1 + age) / (10 + age)).
@@ -117,6 +113,8 @@ class TrainState:
         tensors |= {f"carry.{name}": tensor for name, tensor in self.carry.items()}
         for index, slots in optimizer["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+        if self.unread is not None and self.unread_steps:
+            tensors["unread"] = self.unread
         tensors["random.torch"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
@@ -134,6 +132,8 @@ class TrainState:
             "random.python": random.getstate(),
             "random.numpy": {**numpy_state, "state": {k: _plain(v) for k, v in numpy_state["state"].items()}},
             "course": None if self.course is None else asdict(self.course),
+            "falls": self.falls,
+            "unread": self.unread_steps,
         }
         # through JSON: what is restored from memory is then exactly what is restored from a file
         return Snapshot(
@@ -155,6 +155,8 @@ class TrainState:
         self.pace, self.parts, self.peak = facts.get("pace", 1.0), facts.get("parts", 1), facts.get("peak")
         course = facts.get("course")
         self.course = None if course is None else Course(**course)
+        self.falls, self.unread_steps = facts.get("falls", 0), facts.get("unread", 0)
+        self.unread = tensors["unread"].to(device, copy=True) if self.unread_steps else None
         torch.set_rng_state(tensors["random.torch"].cpu())
         if torch.cuda.is_available() and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"].cpu())
@@ -186,14 +188,9 @@ class TrainState:
             offset += count
         self.optimizer.load_state_dict({"state": state, "param_groups": packed})
 
-    def save(self, path: Path, snapshot: Snapshot | None = None) -> None:
+    def save(self, path: Path, snapshot: Snapshot | None = None, good: Snapshot | None = None) -> None:
         """Writes the state, or a snapshot, to `path` at once; the state before it is kept as `<name>.before`."""
-        snapshot = snapshot or self.snapshot()
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in snapshot.tensors.items()}
-        content = safetensors.torch.save(tensors, {"facts": json.dumps(snapshot.facts)})
-        if path.exists():
-            path.replace(path.with_name(path.name + ".before"))
-        files.write_bytes(path, content)
+        snapshots.write(path, snapshot or self.snapshot(), good)
 
     def load(self, path: Path) -> None:
         """Restores what `save` wrote; the file before it when the newest is unreadable.
@@ -201,33 +198,14 @@ class TrainState:
         Raises:
             RunError: neither is readable.
         """
-        for candidate in (path, path.with_name(path.name + ".before")):
-            try:
-                with safetensors.safe_open(candidate, framework="pt") as handle:
-                    facts = json.loads((handle.metadata() or {})["facts"])
-                    tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-            except (OSError, safetensors.SafetensorError, KeyError, json.JSONDecodeError):
-                continue
-            self.restore(Snapshot(tensors, facts))
-            return
-        raise RunError("no readable training state", file=path, fix="delete it to train this fold from the start")
+        snapshot, self.good = snapshots.read(path)
+        self.restore(snapshot)
 
 
 def finite(snapshot: Snapshot) -> bool:
     """Whether every weight is a finite number; one wait for the device."""
     weights = [tensor for tensor in _under(snapshot.tensors, "net.").values() if tensor.is_floating_point()]
     return all(torch.stack([torch.isfinite(tensor).all() for tensor in weights]).tolist())
-
-
-def forget(path: Path) -> None:
-    """Removes a state and the one before it."""
-    for rest in (path, path.with_name(path.name + ".before")):
-        rest.unlink(missing_ok=True)
-
-
-def saved(path: Path) -> bool:
-    """Whether there is a state to load."""
-    return path.exists() or path.with_name(path.name + ".before").exists()
 
 
 def _floats(net: nn.Module) -> list[tuple[str, torch.Tensor]]:

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.errors import DivergedError
+from harness.errors import DivergedError, Stopped
 from harness.training import loop, precision, recovery
-from harness.training.state import Snapshot, TrainState, finite
+from harness.training.snapshots import Snapshot
+from harness.training.state import TrainState, finite
 from tests.tiny import RATE, bits, fresh, recipe
 
 TOTAL = 20
 
 
 def train(training: TrainState, told: list[str], kept: list[Snapshot] | None = None, **changes: object) -> None:
-    keep = (lambda snapshot: None) if kept is None else kept.append
+    keep = (lambda snapshot, good: None) if kept is None else (lambda snapshot, good: kept.append(snapshot))
     recovery.train(training, TOTAL, RATE, recipe(**changes), every=4, keep=keep, say=told.append)
 
 
@@ -30,6 +31,14 @@ def above(training: TrainState, edge: float) -> Callable[[torch.Tensor, torch.Te
         return usual(logits, target) * (float("nan") if rate > edge else 1.0)
 
     return loss
+
+
+def late(training: TrainState) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The usual loss, but no number at step 6 while the rate was not lowered."""
+    usual = recipe().loss
+    return lambda logits, target: (
+        usual(logits, target) * (float("nan") if training.step == 6 and training.pace == 1 else 1.0)
+    )
 
 
 def test_training_that_does_not_diverge_has_the_bits_of_the_plain_loop() -> None:
@@ -63,7 +72,36 @@ def test_steps_after_a_fall_are_those_of_a_run_that_was_slow_from_the_good_step_
     slow = fresh()
     slow.pace = 0.5
     train(slow, [])
+    slow.falls = 1
     assert bits(training) == bits(slow)
+
+
+@pytest.mark.parametrize("stopped_at", [2, 6, 11])
+def test_a_stop_between_good_steps_changes_neither_the_fall_that_follows_nor_the_bits(
+    stopped_at: int, tmp_path: Path
+) -> None:
+    """The rate is too high from step 6 on: the fall goes back to step 4, also where the run was stopped after it."""
+    whole, told = fresh(), list[str]()
+    train(whole, told, loss=late(whole), report_every=3)
+    assert told == ["the loss is nan at step 8: back to step 4, and on at 0.5 times the rate"]
+    asked, stopped, again = [0], fresh(), list[str]()
+
+    def halt() -> None:
+        asked[0] += 1
+        if asked[0] > stopped_at:
+            raise Stopped("stopped", fix="go on")
+
+    def keep(snapshot: Snapshot, good: Snapshot | None) -> None:
+        stopped.save(tmp_path / "state", snapshot, good)
+
+    stopping = recipe(loss=late(stopped), tick=halt, report_every=3)
+    with pytest.raises(Stopped):
+        recovery.train(stopped, TOTAL, RATE, stopping, every=4, keep=keep, say=again.append)
+    resumed = fresh()
+    resumed.load(tmp_path / "state")
+    train(resumed, again, loss=late(resumed), report_every=3)
+    assert again == told
+    assert bits(resumed) == bits(whole)
 
 
 def test_the_third_fall_is_the_last_and_leaves_the_last_good_state() -> None:
