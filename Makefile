@@ -6,7 +6,7 @@ READY := .venv/ready
 # without written bytecode every process compiles PyTorch's sources anew: 17 s instead of 4
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench bench-presets bench-search bench-step golden slow gpu lock clean
+.PHONY: demo test check bench bench-presets bench-search bench-step torture golden slow gpu lock clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -33,6 +33,10 @@ bench-presets: $(READY)
 # an hour or two; goes on where it was stopped
 bench-search: $(READY)
 	$(BIN)/python -m benchmarks.search
+
+# a quarter of an hour: 200 kills, 100 failing disks; rewrites benchmarks/results/torture.md
+torture: $(READY)
+	$(BIN)/python -m benchmarks.torture
 
 bench-step: $(READY)
 	$(BIN)/python -m benchmarks.step

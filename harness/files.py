@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from harness.errors import SpaceError
 if TYPE_CHECKING:
     import numpy as np
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share of it, the largest file there may be
 FreeSpace = Callable[[Path], int]
 Clock = Callable[[], float]
 
@@ -46,7 +47,14 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
         sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where that fails too, the first failure is the one to tell
+            temporary.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Removes temporaries that killed processes left below `folder`, in which nobody else writes."""
+    for left in folder.rglob(".*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -101,7 +109,8 @@ def replacing_array(path: Path, length: int, *, kind: Any = "uint8") -> Iterator
         os.replace(temporary, path)
         sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where that fails too, the first failure is the one to tell
+            temporary.unlink()
 
 
 def append_line(path: Path, value: Any) -> None:
@@ -136,7 +145,7 @@ def _reserved(array: np.memmap, path: Path) -> np.memmap:
                 os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
         except OSError as error:
             path.unlink(missing_ok=True)
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in FULL:
                 raise
             fix = "free some space, or choose another disk with --cache or --out"
             raise SpaceError(f"no space for {array.nbytes / 1e6:.1f} MB", file=path.parent, fix=fix) from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,18 +81,39 @@ class Run:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Holds the folder for this process; a killed process holds nothing.
+        """Holds the folder for this process, and clears it of what killed ones left half-written.
+
+        The system lets go of a lock when its process ends, however that ends: a killed one holds nothing, and what it
+        wrote about itself is not asked.
 
         Raises:
-            RunError: another process works in it.
+            RunError: another process works in it; says which, and on which machine. Or it was removed underfoot.
         """
         from filelock import FileLock, Timeout
 
+        holder = self.path / ".holder.json"
         try:
             with FileLock(self.path / ".lock", timeout=0):
-                yield
+                files.sweep(self.path)
+                files.write_json(holder, {"process": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+                try:
+                    yield
+                    self._check_there(None)
+                except FileNotFoundError as error:
+                    self._check_there(error)
+                    raise
+                finally:
+                    with suppress(OSError):  # of a disk that failed the run has told already
+                        holder.unlink()
         except Timeout as error:
-            raise RunError("another process works on this run", file=self.path, fix="wait for it, or end it") from error
+            who = _read(holder) if holder.exists() else {}
+            name = f"process {who.get('process', '?')} on {who.get('host', '?')} works on this run"
+            raise RunError(name, file=self.path, fix="wait for it, or end it") from error
+
+    def _check_there(self, missed: FileNotFoundError | None) -> None:
+        if not (self.path / ".lock").exists():  # what was written since may have made the folder anew
+            fix = "start a new run, and leave its folder where it is"
+            raise RunError("was removed while the run was at work", file=self.path, fix=fix) from missed
 
     def discard(self) -> None:
         """Removes a run in which nothing was done yet; a folder that was there before stays, empty."""
@@ -115,12 +138,17 @@ def create(out: Path | None, competition: str, *, clock: files.Clock = time.time
             finished = Run(out).scores() is not None
             fix = "choose another --out" if finished else f"go on with: harness resume {out}"
             raise RunError(f"holds a {'finished' if finished else 'started'} run", file=out, fix=fix)
-        if found and (not out.is_dir() or any(out.iterdir())):
+        if found and (not out.is_dir() or not all(_left(path.name) for path in out.iterdir())):
             raise RunError("exists and is not an empty folder", file=out, fix="choose another --out")
         out.mkdir(parents=True, exist_ok=found)
     except OSError as error:
         raise RunError(f"cannot be made ({error.strerror})", file=out, fix="choose another --out") from error
     return Run(out, found)
+
+
+def _left(name: str) -> bool:
+    """Whether a file is what a process leaves that was killed before it wrote anything."""
+    return name in (".lock", ".holder.json") or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def find(name: str) -> Run:

@@ -20,7 +20,7 @@ import cv2  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests import postgres  # noqa: E402
+from tests import postgres, torture  # noqa: E402
 
 torch.set_num_threads(1)
 cv2.setNumThreads(0)
@@ -90,7 +90,9 @@ def forks() -> Any:
     context = multiprocessing.get_context("forkserver")
     database = ["optuna.storages._rdb.models", "alembic.config", "alembic.script", "alembic.migration"]
     database += ["sqlalchemy.orm", "sqlalchemy.dialects.postgresql.psycopg"]
-    context.set_forkserver_preload(["harness.pipeline", "tests.kit", "tests.search.counters", *database])
+    context.set_forkserver_preload(
+        ["harness.pipeline", "tests.torture", "tests.search.counters", *torture.LATE, *database]
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # a test's working folder is not this one
         first = context.Process(target=abs, args=(1,))

@@ -43,9 +43,9 @@ def small(competition: Competition, *settings: str) -> TrainConfig:
     return dataclasses.replace(config, views="none")
 
 
-def sample_root(name: str, cache: Path) -> Path:
-    """The folder of the adapter's sample of ROWS rows."""
-    return write_sample(registry.load(name), rows=ROWS, seed=0, cache=cache)
+def sample_root(name: str, cache: Path, *, rows: int = ROWS) -> Path:
+    """The folder of the adapter's sample of about so many rows."""
+    return write_sample(registry.load(name), rows=rows, seed=0, cache=cache)
 
 
 def sample_data(name: str, cache: Path, *settings: str) -> tuple[Competition, TrainConfig, Data]:

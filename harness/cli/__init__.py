@@ -21,7 +21,7 @@ from harness.errors import HarnessError
 from harness.meter import seconds_of
 
 # what the machine refuses is the user's to mend; a file that is not there may be a bug and keeps its traceback
-MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
+MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOTDIR, errno.EISDIR, *files.FULL}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

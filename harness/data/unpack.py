@@ -6,7 +6,6 @@ Zip format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 from __future__ import annotations
 
 import copy
-import errno
 import hashlib
 import os
 import re
@@ -191,7 +190,7 @@ def _disk_errors(archive: Path, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         fix = "choose another disk with --cache DIR"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in files.FULL:
             raise SpaceError(f"the disk filled up at entry {path!r}", file=archive, fix=fix) from error
         raise DataError(f"entry {path!r} cannot be written ({error.strerror})", file=archive, fix=fix) from error
 

@@ -84,7 +84,8 @@ def _run(
         world.say(f"go on with: harness resume {folder.path}")
         raise
     except HarnessError as error:
-        if error.exit_code == 2 and "data_hash" not in folder.settings():
+        begun = (folder.path / "config.json").exists()  # else somebody has removed it
+        if error.exit_code == 2 and begun and "data_hash" not in folder.settings():
             folder.discard()  # nothing was done yet: a mistake in the data leaves no empty run behind
         raise
 
@@ -164,7 +165,7 @@ def _arrow(
     budget: budgeting.Budget | None,
 ) -> dict[str, Any]:
     """From the data to scores.json."""
-    begin, request = time.time(), from_json(settings["request"], Request)
+    begin, request = time.monotonic(), from_json(settings["request"], Request)
     config = from_json(settings["config"])
     root = request_root(competition, where, world)
     samples = functools.partial(halting.sample_values, competition, config, root, run, world)
@@ -229,7 +230,8 @@ def _arrow(
         if at_once > 1:
             processes.train(job, left, where=where, inputs=inputs, at_once=at_once)
         for number in wanted:
-            members.predict_fold(job, number, inputs=inputs, data=data, plan=plan)
+            one = replace(job, left=sum(fold >= number for fold in left))
+            members.predict_fold(one, number, inputs=inputs, data=data, plan=plan)
     end = ending.answered(job, wanted, inputs=inputs, data=data, test=test, plan=plan)
     scored = end.scored
     result = {
@@ -249,7 +251,7 @@ def _arrow(
         "folds_trained": wanted,
         "folds_hash": folds_hash,
         "rows": {"train": len(data), "scored": end.rows, "test": len(test) if test else 0},
-        "seconds": round(before + time.time() - begin, 1),
+        "seconds": round(before + time.monotonic() - begin, 1),
         "decoded_images": decoded,
         "device": hardware.device_name(machine.device),
         "precision": machine.precision,
@@ -261,8 +263,8 @@ def _arrow(
         result["budget"] = budget.record()
     if budget is None or budget.governor.left() > budget.governor.cost("write"):
         drawing.draw(run, title=f"{competition.name}: {scored['score']['metric']} {scored['score']['value']:.4f}")
-    files.write_json(run.path / "scores.json", result)
     run.finish("write", [*inputs, wanted], score=result["score"]["value"])
+    files.write_json(run.path / "scores.json", result)  # the last of all: with it the run is finished
     return files.finite(result)
 
 

@@ -21,7 +21,7 @@ from harness.data.order import area_classes
 from harness.data.windows import TextWindows
 from harness.errors import ConfigError
 from harness.models.layers import layer_of
-from harness.pipeline import beginnings, probes, stages
+from harness.pipeline import beginnings, probes, room, stages
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, build_net, encoder_of, fit_fold
@@ -180,6 +180,8 @@ def train_weights(job: Job, fold: int, *, data: Data, plan: FoldPlan, places: Se
     with job.timed("start"):
         fitted = fit_fold(job.competition, job.config, data=data, plan=plan, fold=fold)
         training = fresh(job.competition, job.config, job.hardware, fitted, fold=fold, shard=job.shard)
+    if job.shard.rank == 0:
+        room.check(job, training, data, plan, fold=fold)
     beginnings.begin(job, training, places, data=data, plan=plan, fold=fold)
     shards.agree(job.shard, training.stage, training.step)
     path = beginnings.state_file(job.run, fold)

@@ -83,6 +83,7 @@ class Job:
 
     Attributes:
         clocked: how long it may train, where it must end in time.
+        left: folds that this process is still to train, the one at hand included.
     """
 
     competition: Competition
@@ -92,6 +93,7 @@ class Job:
     world: World
     shard: Shard = ALONE
     clocked: Clocked | None = None
+    left: int = 1
 
     def timed(self, kind: str) -> AbstractContextManager[None]:
         """Tells the governor, if there is one, what the block took."""

@@ -34,10 +34,10 @@ def predict_fold(
     for kind in kinds:
         work = {"fold": _train_network, "cheap": _fit_cheap}[kind]
         if _record(job, kind, number, inputs, data) is None:
-            began = time.time()
+            began = time.monotonic()  # the clock on the wall may be set back
             with determinism.level(job.config.determinism) as broken, memory.told():
                 work(job, number, data, plan)
-            facts = {"seconds": time.time() - began, "broken_by": sorted(broken)}
+            facts = {"seconds": time.monotonic() - began, "broken_by": sorted(broken)}
             job.run.finish(f"{kind}{number}", [*inputs, number], **facts)
     if "fold" in kinds:
         beginnings.forget_state(job.run, number)

@@ -1,11 +1,11 @@
-"""A run that was stopped goes on to the bytes it would have had."""
+"""What a resume says and refuses; that it ends in the same bytes is in test_torture.py and test_stopping.py."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import signal
-import time
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,13 @@ import pytest
 import torch
 
 from harness import pipeline, registry, runs
-from harness.errors import ConfigError, RunError
+from harness.errors import ConfigError, RunError, SpaceError
+from harness.pipeline import room
 from harness.pipeline.preparation import World
-from tests.kit import request, run_small, sample_root, small
+from tests.kit import request, sample_root, small
 
 NAME = "ultrasound-nerve-segmentation"
 STEPS = ("stages.0.epochs=3", "train.save_every=2", "data.folds=2")
-COMPARED = ("weights/fold0.safetensors", "weights/fold1.safetensors", "oof/network/fold1.npy", "submission.csv")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> dict[str, bytes]:
-    """The files of a run that nothing interrupted."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    competition = registry.load(NAME)
-    pipeline.run(competition, small(competition, *STEPS), request(), out=out, world=World(shared_cache))
-    return {name: (out / name).read_bytes() for name in COMPARED}
-
-
-def files_of(run: Path) -> dict[str, bytes]:
-    return {name: (run / name).read_bytes() for name in COMPARED}
 
 
 def stop_at(label: str, step: int = 0) -> Callable[[str, int, int], None]:
@@ -46,76 +33,14 @@ def stop_at(label: str, step: int = 0) -> Callable[[str, int, int], None]:
     return interrupt
 
 
-@pytest.mark.parametrize(("label", "step"), [("fold 0", 4), ("fold 1", 8), ("predict", 3)])
-def test_an_interrupted_run_goes_on_to_the_same_bytes(
-    label: str, step: int, whole: dict[str, bytes], tmp_path: Path, shared_cache: Path
-) -> None:
-    competition, out = registry.load(NAME), tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        pipeline.run(
-            competition,
-            small(competition, *STEPS),
-            request(),
-            out=out,
-            world=World(shared_cache, progress=stop_at(label, step)),
-        )
-    assert runs.find(str(out)).scores() is None
-    result = pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
-    assert result["status"] == "finished"
-    assert files_of(out) == whole
-
-
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("playground-series-s3e8", ()),
-        ("text-language-model", ("model.text=gpt",)),
-        ("text-language-model", ("model.text=lstm",)),  # a carried state and windows of drawn lengths
-    ],
-)
-def test_tables_and_texts_go_on_to_the_same_bytes_too(
-    name: str, settings: tuple[str, ...], tmp_path: Path, shared_cache: Path
-) -> None:
-    competition = registry.load(name)
-    config, bytes_of = small(competition, *STEPS, *settings), []
-    for interrupted in (False, True):
-        out, world = tmp_path / str(interrupted), World(shared_cache)
-        if interrupted:
-            stopping = World(shared_cache, progress=stop_at("fold 1", 3))
-            with pytest.raises(KeyboardInterrupt):
-                pipeline.run(competition, config, request(), out=out, world=stopping)
-            assert not (out / "oof" / "network" / "fold1.npy").exists()
-            pipeline.resume(runs.find(str(out)), data=None, world=world)
-        else:
-            pipeline.run(competition, config, request(), out=out, world=world)
-        bytes_of.append(files_of(out))
-    assert bytes_of[0] == bytes_of[1]
-
-
-def test_a_run_killed_in_mid_epoch_goes_on_to_the_same_bytes(
-    whole: dict[str, bytes], tmp_path: Path, shared_cache: Path, forks: Any
-) -> None:
-    out = tmp_path / "run"
-    process = forks.Process(target=run_small, args=(NAME, STEPS, out, shared_cache))
-    process.start()
-    state = out / "state" / "fold0.safetensors.before"
-    while not state.exists() and process.is_alive():
-        time.sleep(0.001)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert not (out / "weights" / "fold0.safetensors").exists()
-    result = pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
-    assert result["sample"] is True
-    assert files_of(out) == whole
-
-
 def test_two_processes_on_one_run_are_one_too_many(tmp_path: Path, shared_cache: Path) -> None:
     competition, out = registry.load(NAME), tmp_path / "run"
 
     def meddle(name: str, done: int, total: int) -> None:
         if name.startswith("fold 0"):
-            with pytest.raises(RunError, match="another process"):
+            with pytest.raises(
+                RunError, match=f"process {os.getpid()} on {socket.gethostname()} works on this run; wait for it"
+            ):
                 pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))
             raise KeyboardInterrupt
 
@@ -213,3 +138,39 @@ def test_folds_that_there_are_not_are_refused_before_training(tmp_path: Path, sh
             out=tmp_path / "run",
             world=World(shared_cache),
         )
+
+
+def test_a_run_without_room_on_its_disk_is_told_before_it_trains_and_goes_on_with_room(
+    tmp_path: Path, shared_cache: Path
+) -> None:
+    competition, out = registry.load(NAME), tmp_path / "run"
+    config = small(competition, "data.folds=2")
+
+    def free(path: Path) -> int:
+        return 40_000_000 if path == out else 10**12
+
+    with pytest.raises(
+        SpaceError, match=r"2 folds to train need 0\.\d\d GB on this disk, 0\.04 GB are free; free some"
+    ):
+        pipeline.run(competition, config, request(), out=out, world=World(shared_cache, free=free))
+    assert not (out / "weights").exists()
+    assert pipeline.resume(runs.find(str(out)), data=None, world=World(shared_cache))["status"] == "finished"
+
+
+def test_the_room_that_is_asked_for_is_what_a_run_takes(tmp_path: Path, shared_cache: Path) -> None:
+    """The estimate is not below the largest size of the folder while it trains, and not above thrice that."""
+    competition, out, asked, sizes = registry.load(NAME), tmp_path / "run", list[int](), [0]
+
+    def weigh() -> None:
+        sizes[0] = max(sizes[0], sum(path.stat().st_size for path in out.rglob("*") if path.is_file()))
+
+    def needed(*given: Any, **named: Any) -> int:
+        asked.append(usual(*given, **named))
+        return asked[-1]
+
+    usual = room.needed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "needed", needed)
+        world = World(shared_cache, halt=weigh, tick=weigh)
+        pipeline.run(competition, small(competition, *STEPS), request(), out=out, world=world)
+    assert sizes[0] < asked[0] - room.SPARE < 3 * sizes[0]
