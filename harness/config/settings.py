@@ -128,16 +128,20 @@ class DataSettings:
         holdout: share of the groups kept out of everything and scored once.
         split: "folds", or "published" for the one fold that the data's authors drew.
         unit: what a text is a sequence of.
+        quarantine: share of the rows that may be unusable (a picture or mask that does not decode, a target that is
+            none): training rows are left out, test pictures answered as black ones; one row more ends the run.
     """
 
     folds: int | None = None
     holdout: float = 0.0
     split: Literal["folds", "published"] = "folds"
     unit: Literal["word", "char", "byte"] = "word"
+    quarantine: float = 0.01
 
     def __post_init__(self) -> None:
         require(self.folds is None or self.folds >= 2, f"data.folds={self.folds}", "at least two folds")
-        require(0 <= self.holdout < 1, f"data.holdout={self.holdout}", "the share lies in [0, 1)")
+        for name in ("holdout", "quarantine"):
+            require(0 <= getattr(self, name) < 1, f"data.{name}={getattr(self, name)}", "the share lies in [0, 1)")
 
 
 @dataclass(frozen=True)

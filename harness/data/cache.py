@@ -2,20 +2,20 @@
 
 A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map), `sizes.npy` and, once all is written,
 `complete.json`. The key hashes the files' bytes and the shape asked for, so that moved or renamed data is found again
-and changed data never is. A build that was stopped goes on after its last whole chunk.
+and changed data never is. A build that was stopped goes on after its last whole chunk. A file that does not decode is
+remembered with its problem and stands there as black pixels: whether a row may be left out, others decide.
 
 N files, H height, W width, C channels.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +47,20 @@ class Cache:
     Attributes:
         pixels: flat uint8 memory map of all files, one after another.
         shapes: int64 [N, 3], the (height, width, channels) each file's pixels are stored in.
-        sizes: int64 [N, 2], native (height, width).
+        sizes: int64 [N, 2], native (height, width); of a file without even a header the commonest of the others.
+        offsets: int64 [N], where each file's pixels start.
         key: the content key.
         decoded: files decoded by the call that gave this; 0 when it was complete already.
+        spoilt: file -> (problem, fix) of those that do not decode.
     """
 
     pixels: np.ndarray
     shapes: np.ndarray
     sizes: np.ndarray
+    offsets: np.ndarray
     key: str
     decoded: int
+    spoilt: dict[int, tuple[str, str]]
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -66,11 +70,11 @@ class Cache:
         start = self.offsets[index]
         return self.pixels[start : start + int(self.shapes[index].prod())].reshape(self.shapes[index])
 
-    @functools.cached_property
-    def offsets(self) -> np.ndarray:
-        """int64 [N]: where each file's pixels start."""
-        lengths = self.shapes.prod(axis=1)
-        return np.cumsum(lengths) - lengths
+    def take(self, rows: Sequence[int]) -> Cache:
+        """The files at `rows`, in that order."""
+        spoilt = {new: self.spoilt[old] for new, old in enumerate(rows) if old in self.spoilt}
+        parts = (self.shapes[rows], self.sizes[rows], self.offsets[rows])
+        return replace(self, shapes=parts[0], sizes=parts[1], offsets=parts[2], spoilt=spoilt)
 
 
 def picture_cache(
@@ -84,7 +88,9 @@ def picture_cache(
         return pictures.shrink(picture, size), (picture.shape[0], picture.shape[1])
 
     key = hash_value([VERSION, "pictures", list(hashes), size, channels])
-    return _build("pictures", key, decode, shapes, root=root, **options)
+    return _build(
+        "pictures", key, decode, shapes, lambda index: pictures.known_size(paths[index]), root=root, **options
+    )
 
 
 def mask_cache(
@@ -98,8 +104,7 @@ def mask_cache(
 ) -> Cache:
     """The masks, lossless, at native size; `sizes` [N, 2] are their pictures' sizes. Options as `_build`.
 
-    Raises:
-        DataError: a mask of another size than its picture, or one that the task refuses.
+    Spoilt are those of another size than their picture, too, and those that the task refuses.
     """
     shapes = np.concatenate([sizes, np.ones((len(paths), 1), dtype=np.int64)], axis=1)
 
@@ -114,7 +119,7 @@ def mask_cache(
         return task.encode(mask, paths[index]).astype(np.uint8)[:, :, None], (mask.shape[0], mask.shape[1])
 
     key = hash_value([VERSION, "masks", list(hashes), sizes.tolist(), repr(task)])
-    return _build("masks", key, decode, shapes, root=root, **options)
+    return _build("masks", key, decode, shapes, lambda index: tuple(sizes[index].tolist()), root=root, **options)
 
 
 def _build(
@@ -122,6 +127,7 @@ def _build(
     key: str,
     decode: Callable[[int], tuple[np.ndarray, Size]],
     shapes: np.ndarray,
+    size_of: Callable[[int], Size],
     *,
     root: Path,
     label: str = "",
@@ -130,9 +136,12 @@ def _build(
 ) -> Cache:
     """The complete cache of that key, built or finished first when it is not.
 
+    Args:
+        size_of: (height, width) of a file that does not decode; (0, 0) where nothing says it.
+
     Raises:
         SpaceError: less free disk than the cache needs.
-        DataError: a file that does not decode.
+        DataError: a file that the disk does not give.
     """
     folder = root / kind / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,36 +158,56 @@ def _build(
                     file=root,
                     fix="give --cache DIR on a larger disk, or free some space",
                 )
-            decoded = _fill(folder, decode, shapes, label or kind, progress)
-            files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total})
+            decoded, spoilt = _fill(folder, decode, shapes, size_of, label or kind, progress)
+            files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total, "spoilt": spoilt})
             (folder / JOURNAL).unlink(missing_ok=True)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    return Cache(pixels, shapes, np.load(folder / "sizes.npy"), key, decoded)
+    known = json.loads((folder / "complete.json").read_text(encoding="utf-8")).get("spoilt", {})
+    spoilt = {int(index): (problem, fix) for index, (problem, fix) in known.items()}
+    lengths = shapes.prod(axis=1)
+    return Cache(pixels, shapes, np.load(folder / "sizes.npy"), np.cumsum(lengths) - lengths, key, decoded, spoilt)
 
 
 def _fill(
-    folder: Path, decode: Callable[[int], tuple[np.ndarray, Size]], shapes: np.ndarray, label: str, progress: Progress
-) -> int:
-    """Decodes what is not there yet, a chunk at a time; returns how many files it decoded."""
+    folder: Path,
+    decode: Callable[[int], tuple[np.ndarray, Size]],
+    shapes: np.ndarray,
+    size_of: Callable[[int], Size],
+    label: str,
+    progress: Progress,
+) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Decodes what is not there yet, a chunk at a time; returns how many files it decoded, and all that are spoilt."""
+
+    def tried(index: int) -> tuple[np.ndarray | None, Size, tuple[str, str] | None]:
+        try:
+            return *decode(index), None
+        except DataError as error:
+            if getattr(error.__cause__, "errno", None) is not None:
+                raise  # the disk's word, not the file's: it may read well the next time
+            return None, size_of(index), (error.problem, error.fix)
+
     lengths = shapes.prod(axis=1)
     ends = np.cumsum(lengths)
     journal = folder / JOURNAL
     if not journal.exists():  # what a build left that was stopped before its first chunk, if anything
         (folder / "pixels.npy").unlink(missing_ok=True)
     pixels = files.grow_array(folder / "pixels.npy", int(ends[-1]) if len(ends) else 0)
-    done = json.loads(journal.read_text())["sizes"] if journal.exists() else []
+    noted: dict[str, Any] = json.loads(journal.read_text(encoding="utf-8")) if journal.exists() else {"sizes": []}
+    done, spoilt = noted["sizes"], noted.get("spoilt", {})
     before = len(done)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for start in range(before, len(shapes), CHUNK):
             indices = range(start, min(start + CHUNK, len(shapes)))
-            for index, (picture, size) in zip(indices, pool.map(decode, indices), strict=True):
-                pixels[ends[index] - lengths[index] : ends[index]] = picture.ravel()
+            for index, (picture, size, problem) in zip(indices, pool.map(tried, indices), strict=True):
+                pixels[ends[index] - lengths[index] : ends[index]] = 0 if picture is None else picture.ravel()
                 done.append(size)
+                if problem is not None:
+                    spoilt[str(index)] = problem
             pixels.flush()
-            files.write_json(journal, {"sizes": done})
+            files.write_json(journal, {"sizes": done, "spoilt": spoilt})
             progress(label, len(done), len(shapes))
-    files.write_array(folder / "sizes.npy", np.array(done, dtype=np.int64).reshape(-1, 2))
-    return len(shapes) - before
+    files.write_array(folder / "sizes.npy", pictures.guessed_sizes(done))
+    return len(shapes) - before, spoilt
 
 
 def _held(path: Path) -> int:

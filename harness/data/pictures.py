@@ -5,9 +5,11 @@ H height, W width, C channels.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +37,22 @@ def picture_size(path: str | Path) -> Size:
         # Pillow turns the size of a TIFF itself
         turned = picture.format != "TIFF" and picture.getexif().get(ORIENTATION, 1) >= 5
         return (width, height) if turned else (height, width)
+
+
+def known_size(path: str | Path) -> Size:
+    """As `picture_size`, of damaged files too; (0, 0) of one that has no readable header."""
+    with contextlib.suppress(DataError):
+        return picture_size(path)
+    with contextlib.suppress(DataError), _opened(path) as picture:  # a PNG may hold its flag behind what is damaged
+        return picture.height, picture.width
+    return 0, 0
+
+
+def guessed_sizes(sizes: Sequence[Size]) -> np.ndarray:
+    """int64 [N, 2]: the sizes, with the commonest of the others, the first of several, in the place of (0, 0)."""
+    known = Counter(tuple(size) for size in sizes if tuple(size) != (0, 0)).most_common(1)
+    guess = known[0][0] if known else (1, 1)
+    return np.array([guess if tuple(size) == (0, 0) else size for size in sizes], dtype=np.int64).reshape(-1, 2)
 
 
 def read_picture(path: str | Path, channels: int) -> np.ndarray:

@@ -198,7 +198,7 @@ def _arrow(
         "labels": getattr(competition.task, "labels", None),
         "decoded": decoded,
     }
-    starting.write(run, settings, data, plan)
+    starting.write(run, settings, data, plan, test)
     job = Job(competition, config, run, machine, world, shard)
     if config.begin:
         beginnings.check(job, data, plan, fold=wanted[0])  # said before anything is trained
@@ -246,10 +246,11 @@ def _arrow(
         "test_score": end.test_score,
         "holdout_score": end.held_out,
         "unknown_rate": end.unknown_rate,
-        "told": [*competition.told, *plan.told, *end.told],
+        "told": [*competition.told, *data.told, *(test.told if test else ()), *plan.told, *end.told],
         "folds": plan.number,
         "folds_trained": wanted,
         "folds_hash": folds_hash,
+        "quarantined": {"train": len(data.spoilt), "test": len(test.spoilt) if test else 0},
         "rows": {"train": len(data), "scored": end.rows, "test": len(test) if test else 0},
         "seconds": round(before + time.monotonic() - begin, 1),
         "decoded_images": decoded,

@@ -17,6 +17,8 @@ from harness.pipeline.planning import plan_folds
 from harness.pipeline.preparation import World, prepare, prepare_test
 from harness.training import loop
 
+SPOILT_SHOWN = 50
+
 
 def check(competition: Competition, config: TrainConfig, root: Any, world: World) -> dict[str, Any]:
     """Reads the data, says what it finds through `world.say`, returns the counts as JSON values.
@@ -29,6 +31,11 @@ def check(competition: Competition, config: TrainConfig, root: Any, world: World
     regularising.check(competition, config)
     test = prepare_test(competition, config, root, world)
     plan = plan_folds(competition, config, data)
+    spoilt = [*data.spoilt, *(test.spoilt if test else ())]
+    for one in spoilt[:SPOILT_SHOWN]:
+        world.say(f"cannot be used: {one.side} row {one.id}: {one.error}")
+    if len(spoilt) > SPOILT_SHOWN:
+        world.say(f"and {len(spoilt) - SPOILT_SHOWN} more, which a run lists in quarantine.csv")
     for row in sorted({0, len(data) // 2, len(data) - 1}):
         _read_aloud(data, row, int(plan.fold[row]), world)
     shapes = _one_batch(competition, config, data, plan, world)
@@ -40,6 +47,7 @@ def check(competition: Competition, config: TrainConfig, root: Any, world: World
         "folds": plan.number,
         **_of_targets(data),
         "duplicates": data.duplicates,
+        "quarantined": len(spoilt),
         **shapes,
     }
     if data.pictures is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 
 from harness.competition import Competition, Size
 from harness.config import TrainConfig
+from harness.errors import DataError
 from harness.pipeline import answer
 from harness.pipeline.evidence import decided_value, untold
 from harness.pipeline.inspect import asked_rows, sizes
@@ -66,5 +68,8 @@ def values(
 def _mean(competition: Competition, train: Rows) -> np.ndarray:
     """float32 [L]: mean of the encoded training targets."""
     names = train[competition.picture.column] if competition.picture else train.ids
-    cells = zip(train[competition.target], names, strict=True)
-    return np.stack([competition.task.encode(*pair) for pair in cells]).mean(axis=0, dtype=np.float64)
+    encoded: list[np.ndarray] = []
+    for cell, name in zip(train[competition.target], names, strict=True):
+        with contextlib.suppress(DataError):  # a row that may be left out, or ends the run when the data is prepared
+            encoded.append(competition.task.encode(cell, name))
+    return np.stack(encoded).mean(axis=0, dtype=np.float64) if encoded else np.zeros(competition.task.outputs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.competition import Competition, Size
 from harness.config import TrainConfig, from_json
 from harness.data.blocks import blocks_of
-from harness.data.pictures import picture_size
+from harness.data.pictures import guessed_sizes, known_size
 from harness.pipeline.answer import expectation, own_ids
 from harness.pipeline.preparation import World, adapted, data_root, quiet
 from harness.rows import Rows
@@ -54,7 +54,11 @@ def asked_rows(competition: Competition, config: TrainConfig, root: Path) -> tup
 
 
 def sizes(competition: Competition, rows: Rows) -> list[Size]:
-    """(height, width) of rows from their headers; (bytes, tokens) of a text's blocks; (1, 1) of anything else."""
+    """(height, width) of rows from their headers; (bytes, tokens) of a text's blocks; (1, 1) of anything else.
+
+    A picture without a readable header has the size that a run gives it.
+    """
     if competition.picture is not None:
-        return [picture_size(path) for path in rows[competition.picture.column]]
+        found = guessed_sizes([known_size(path) for path in rows[competition.picture.column]])
+        return [(height, width) for height, width in found.tolist()]
     return list(zip(rows["bytes"], rows["length"], strict=True)) if "bytes" in rows else [(1, 1)] * len(rows)

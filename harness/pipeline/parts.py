@@ -6,17 +6,33 @@ N rows, H height, W width, L labels.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from harness.competition import Competition, Size
 from harness.data import alike
 from harness.data.cache import Cache
+from harness.errors import DataError
 from harness.models.classical import picture_features
 from harness.rows import Rows
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """A row that cannot be used.
+
+    Attributes:
+        id: of the row.
+        side: whether it is a training or a test row.
+        error: what is wrong with which file.
+    """
+
+    id: str
+    side: Literal["train", "test"]
+    error: DataError
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,7 @@ class Part:
         tokens: of each row, where the input is text.
         hash: of ids, groups and everything read.
         duplicates: pictures whose bytes another picture of these rows has too.
+        spoilt: rows that cannot be used: training rows, which are not among `rows`, or test rows with black pictures.
     """
 
     competition: Competition
@@ -42,9 +59,21 @@ class Part:
     tokens: list[list[str]] | None
     hash: str
     duplicates: int
+    spoilt: tuple[Spoilt, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def told(self) -> list[str]:
+        """A sentence on the rows that cannot be used; none where all can."""
+        if not self.spoilt:
+            return []
+        test, first = self.spoilt[0].side == "test", self.spoilt[0].error
+        total = len(self) if test else len(self) + len(self.spoilt)
+        what = "test rows are answered as black pictures" if test else "training rows are left out"
+        where = f"first {first.file}: {first.problem}"
+        return [f"{len(self.spoilt)} of {total} {what}, as they cannot be used ({where})"]
 
     def size(self, row: int) -> Size:
         """(height, width) of a row's picture at native size; (bytes, tokens) of a text; (1, 1) of anything else."""
@@ -88,7 +117,7 @@ class Data(Part):
         root: the unpacked data folder.
     """
 
-    root: Path
+    root: Path = field(kw_only=True)
 
     @property
     def train(self) -> Rows:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from harness import files, listing
 from harness.competition import Competition, Size
 from harness.config import TrainConfig
@@ -20,6 +18,7 @@ from harness.data import addresses, blocks, download, locate, materialise, unpac
 from harness.data.cache import Cache, Progress, mask_cache, picture_cache, silent
 from harness.errors import ConfigError, DataError
 from harness.hashing import hash_files, hash_value
+from harness.pipeline import quarantine
 from harness.pipeline.parts import Data, Part
 from harness.rows import Rows
 
@@ -143,7 +142,10 @@ def _whole(competition: Competition, side: Literal["train", "test"]) -> bool:
 def _read(
     competition: Competition, config: TrainConfig, rows: Rows, world: World, *, label: str, whole: bool, truth: bool
 ) -> Part:
-    """The rows with all that is read of them; `truth` says whether they carry targets."""
+    """The rows with all that is read of them; `truth` says whether they carry targets.
+
+    The hash is of all rows, also of those that are left out.
+    """
     picture, task, tokens = competition.picture, competition.task, None
     group = competition.folds.group
     groups = rows[group] if group and group in rows else []
@@ -152,11 +154,14 @@ def _read(
         rows, tokens = blocks.blocks_of(rows, competition.tokens, config.data.unit, whole=whole)
         hashed = [rows.ids, hash_value(tokens)]
     pictures = masks = targets = None
+    spoilt: dict[int, DataError] = {}
+    wrong: dict[int, DataError] = {}  # masks and other targets
     hashes: list[str] = []
     if picture is not None:
         hashes = hash_files(rows[picture.column])
         hashed.append(hashes)
         pictures = _pictures(competition, config, rows, hashes, label=f"{label}pictures", world=world)
+        spoilt = quarantine.problems(pictures, rows[picture.column])
     if truth and task.kind in ("mask", "classes"):
         assert pictures is not None, "masks belong to pictures"
         mask_hashes = hash_files(rows[competition.target])
@@ -169,15 +174,22 @@ def _read(
             label=f"{label}masks",
             **_cache_options(world),
         )
+        wrong = quarantine.problems(masks, rows[competition.target])
     elif truth and tokens is None:
         # a picture's path says where to look; a row of a table is known by its id
         named = rows[picture.column] if picture else [f"{label}row {identity}" for identity in rows.ids]
-        targets = np.stack([task.encode(*pair) for pair in zip(rows[competition.target], named, strict=True)])
-        hashed.append(hash_value(targets.tolist()))
+        targets, wrong = quarantine.encoded(task, rows[competition.target], named)
+        cells = enumerate(zip(targets.tolist(), rows[competition.target], strict=True))
+        hashed.append(hash_value([repr(cell) if row in wrong else target for row, (target, cell) in cells]))
     if competition.table is not None:
         named = (*competition.table.numbers, *competition.table.categories)
         hashed.append(hash_value([rows[column] for column in named]))
-    return Part(competition, rows, pictures, masks, targets, tokens, hash_value(hashed), len(hashes) - len(set(hashes)))
+    same = len(hashes) - len(set(hashes))
+    part = Part(competition, rows, pictures, masks, targets, tokens, hash_value(hashed), same)
+    found = quarantine.judged(part, spoilt, wrong, side="test" if label else "train", share=config.data.quarantine)
+    for sentence in found.told:
+        world.say(sentence)
+    return found
 
 
 def _pictures(

@@ -9,9 +9,9 @@ from harness import files, runs
 from harness.competition import Competition
 from harness.config import TrainConfig, from_json
 from harness.data.folds import FoldPlan
-from harness.pipeline import hardware, nets, probes
+from harness.pipeline import hardware, nets, probes, quarantine
 from harness.pipeline.job import Request
-from harness.pipeline.parts import Data
+from harness.pipeline.parts import Data, Part
 from harness.pipeline.planning import write_folds
 from harness.pipeline.preparation import World
 
@@ -41,11 +41,12 @@ def settled(
     return usable
 
 
-def write(run: runs.Run, settings: dict[str, Any], data: Data, plan: FoldPlan) -> None:
-    """folds.csv, environment.json and the resolved config.json."""
+def write(run: runs.Run, settings: dict[str, Any], data: Data, plan: FoldPlan, test: Part | None) -> None:
+    """folds.csv, environment.json, the resolved config.json, and quarantine.csv where rows cannot be used."""
     if run.environment() is None:
         files.write_json(run.path / "environment.json", hardware.environment(settings["hardware"]["device"]))
     write_folds(run.path / "folds.csv", data, plan)
+    quarantine.write(run.path / "quarantine.csv", [*data.spoilt, *(test.spoilt if test else ())])
     run.finish("cache", settings["data_hash"], decoded=settings["decoded"])
     run.finish("folds", [settings["data_hash"], plan.digest(data.rows.ids)], number=plan.number)
     files.write_json(run.path / "config.json", settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -127,12 +128,50 @@ def test_a_build_killed_before_its_first_chunk_starts_again(tmp_path: Path) -> N
     assert held(tmp_path / "cache") == held(tmp_path / "whole")
 
 
-def test_a_file_that_does_not_decode_is_named_and_nothing_is_complete(tmp_path: Path) -> None:
-    paths = write_pictures(tmp_path / "data", 3)
+def test_a_file_that_does_not_decode_is_remembered_with_its_problem_and_stands_there_in_black(tmp_path: Path) -> None:
+    paths = write_pictures(tmp_path / "data", 4)
     Path(paths[1]).write_bytes(b"")
+    headed = Path(paths[2])
+    Image.fromarray(np.random.default_rng(2).integers(0, 256, (50, 70), dtype=np.uint8)).save(headed)
+    headed.write_bytes(headed.read_bytes()[:500])  # the header still says its size
+    hashes = hash_files(paths)
+    first = build(paths, tmp_path / "cache", hashes)
+    warm = build(paths, tmp_path / "cache", hashes)
+    for cache in (first, warm):
+        assert sorted(cache.spoilt) == [1, 2]
+        assert cache.spoilt[1][0] == "unreadable or truncated picture (no known format)"
+        assert cache.sizes.tolist() == [[12, 16], [12, 16], [50, 70], [12, 16]]
+        assert not cache[1].any()
+        assert not cache[2].any()
+        assert cache[3].any()
+    assert (first.decoded, warm.decoded) == (4, 0)
+    some = first.take([3, 1])
+    assert (len(some), some.spoilt) == (2, {1: first.spoilt[1]})
+    np.testing.assert_array_equal(some[0], first[3])
+
+
+def test_a_stopped_build_still_knows_what_did_not_decode(tmp_path: Path) -> None:
+    paths = write_pictures(tmp_path / "data", CHUNK + 6)
+    for place in (2, CHUNK + 2):
+        Path(paths[place]).write_bytes(b"")
+    hashes = hash_files(paths)
+    build(paths, tmp_path / "whole", hashes)
+    with pytest.raises(KeyboardInterrupt):
+        build(paths, tmp_path / "cache", hashes, progress=stop_at_once)
+    write_pictures(tmp_path / "data", CHUNK)  # what is decoded already is not looked at again
+    assert sorted(build(paths, tmp_path / "cache", hashes).spoilt) == [2, CHUNK + 2]
+    assert held(tmp_path / "cache") == held(tmp_path / "whole")
+
+
+def test_what_the_disk_does_not_give_is_no_problem_of_the_file(tmp_path: Path) -> None:
+    paths = write_pictures(tmp_path / "data", 3)
+    hashes = hash_files(paths)
+    Path(paths[1]).unlink()
     with pytest.raises(DataError, match=r"1\.png"):
-        build(paths, tmp_path / "cache")
+        build(paths, tmp_path / "cache", hashes)
     assert not held(tmp_path / "cache")
+    write_pictures(tmp_path / "data", 3)
+    assert build(paths, tmp_path / "cache", hashes).spoilt == {}
 
 
 def test_too_little_space_is_told_before_anything_is_decoded(tmp_path: Path) -> None:
@@ -161,14 +200,15 @@ def test_masks_are_kept_at_native_size_without_loss(tmp_path: Path) -> None:
 def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
     paths = write_masks(tmp_path / "data", 2)
     sizes = np.array([[12, 16], [12, 17]])
-    with pytest.raises(DataError, match=r"1_mask\.png: the mask is 12x16, its picture 12x17"):
-        mask_cache(paths, hash_files(paths), sizes=sizes, task=BinaryMask(), root=tmp_path / "cache")
+    cache = mask_cache(paths, hash_files(paths), sizes=sizes, task=BinaryMask(), root=tmp_path / "cache")
+    assert {row: problem for row, (problem, _) in cache.spoilt.items()} == {1: "the mask is 12x16, its picture 12x17"}
 
 
 def test_a_grey_mask_is_refused_with_its_name(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path / "data", 1)
-    with pytest.raises(DataError, match=r"0\.png: the mask has \d+ grey pixels"):
-        mask_cache(paths, hash_files(paths), sizes=np.array([[12, 16]]), task=BinaryMask(), root=tmp_path / "cache")
+    sizes = np.array([[12, 16]])
+    cache = mask_cache(paths, hash_files(paths), sizes=sizes, task=BinaryMask(), root=tmp_path / "cache")
+    assert re.match(r"the mask has \d+ grey pixels", cache.spoilt[0][0])
 
 
 def test_nothing_is_written_beside_the_input(tmp_path: Path) -> None:
