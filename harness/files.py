@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from harness.errors import SpaceError
+from harness.errors import RunError, SpaceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,6 +111,28 @@ def replacing_array(path: Path, length: int, *, kind: Any = "uint8") -> Iterator
     finally:
         with suppress(OSError):  # where that fails too, the first failure is the one to tell
             temporary.unlink()
+
+
+def read_array(path: Path, kind: str, length: int) -> np.ndarray:
+    """A flat, read-only view of an npy file, mapped: of `length` numbers of dtype `kind`. Objects are never unpickled.
+
+    Raises:
+        RunError: damaged, of another kind or length, or no npy file.
+    """
+    import tokenize
+
+    import numpy as np
+
+    try:
+        # a plain view of the mapped file: slicing a memmap costs five times as much
+        array = np.asarray(np.lib.format.open_memmap(path, mode="r")).reshape(-1)
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError) as error:
+        problem = f"unreadable as an array ({' '.join(str(error).split())[:200]})"
+        raise RunError(problem, file=path, fix="delete the folder it lies in: what is missing is made anew") from error
+    if array.dtype != np.dtype(kind) or len(array) != length:
+        problem = f"holds {len(array)} {array.dtype}, not {length} {kind}"
+        raise RunError(problem, file=path, fix="delete the folder it lies in: what is missing is made anew")
+    return array
 
 
 def append_line(path: Path, value: Any) -> None:

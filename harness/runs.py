@@ -185,7 +185,7 @@ def best(competition: str, *, higher_is_better: bool) -> dict[str, Any] | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"unreadable ({error})", file=path, fix="the run folder is damaged; start a new run") from error
     if not isinstance(value, dict):
         raise RunError("holds no JSON object", file=path, fix="the run folder is damaged; start a new run")

@@ -161,11 +161,12 @@ def _build(
             decoded, spoilt = _fill(folder, decode, shapes, size_of, label or kind, progress)
             files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total, "spoilt": spoilt})
             (folder / JOURNAL).unlink(missing_ok=True)
-    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    pixels = files.read_array(folder / "pixels.npy", "uint8", total)
     known = json.loads((folder / "complete.json").read_text(encoding="utf-8")).get("spoilt", {})
     spoilt = {int(index): (problem, fix) for index, (problem, fix) in known.items()}
     lengths = shapes.prod(axis=1)
-    return Cache(pixels, shapes, np.load(folder / "sizes.npy"), np.cumsum(lengths) - lengths, key, decoded, spoilt)
+    sizes = files.read_array(folder / "sizes.npy", "int64", 2 * len(shapes)).reshape(-1, 2)
+    return Cache(pixels, shapes, sizes, np.cumsum(lengths) - lengths, key, decoded, spoilt)
 
 
 def _fill(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import warnings
+import zipfile
 from pathlib import Path
 
 import safetensors
@@ -16,6 +17,7 @@ from harness.errors import ConfigError
 # what torch's restricted unpickler and the safetensors reader were seen to raise on damaged files
 DAMAGED = (
     safetensors.SafetensorError,
+    zipfile.BadZipFile,
     OSError,
     RuntimeError,
     EOFError,
@@ -24,6 +26,8 @@ DAMAGED = (
     TypeError,
     AttributeError,
     AssertionError,
+    MemoryError,
+    OverflowError,
     struct.error,
 )
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")  # keys of timm's training script, best first
@@ -38,6 +42,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        _check_stored(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's advice on pickle protocols is for whoever wrote the file
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -54,6 +59,17 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     if not found:
         raise ConfigError("no tensors by name in this file", file=path, fix="save the model's state dict")
     return found
+
+
+def _check_stored(path: Path) -> None:
+    """Refuses a compressed archive, which torch would read too: it never writes one, and a small one may hold much."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        packed = next((entry for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED), None)
+    if packed is not None:
+        problem = f"its entry {packed.filename!r} is compressed, as torch saves none"
+        raise ConfigError(problem, file=path, fix="save the state dict with torch.save, or as .safetensors")
 
 
 def _table(content: dict, key: str) -> bool:

@@ -162,11 +162,12 @@ class Named:
         """Puts the weights into the net and its average.
 
         Raises:
+            RunError: the file is damaged.
             ConfigError: they are of another net.
         """
         try:
             loop.read_weights(training.net, self.path)
-        except RuntimeError as error:
+        except ConfigError as error:
             fix = "begin with the same model.* settings, data.unit and, for trees of files, labels"
             raise ConfigError(f"begin={self.asked}: the weights are of another net", fix=fix) from error
         training.average_anew()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from harness import files
 from harness.competition import Competition
 from harness.pipeline.network import Predicted, kept_file
 from harness.pipeline.parts import Part
@@ -28,8 +29,8 @@ def there(run: Run, folds: Sequence[int], member: str) -> bool:
 
 def stream(run: Run, part: Part, rows: Sequence[int], *, fold: int, member: str) -> Iterator[np.ndarray]:
     """Yields what one fold's member says of `rows`, each of the shape `part.shape(row)`."""
-    flat = np.asarray(np.load(kept_file(run, fold, member), mmap_mode="r"))
     ends = np.cumsum([int(np.prod(part.shape(row))) for row in range(len(part))])
+    flat = files.read_array(kept_file(run, fold, member), "float32", int(ends[-1]) if len(ends) else 0)
     for row in rows:
         shape = part.shape(row)
         yield flat[ends[row] - int(np.prod(shape)) : ends[row]].reshape(shape)

@@ -21,6 +21,7 @@ from harness.data import blocks
 from harness.data import table as tables
 from harness.data.folds import FoldPlan
 from harness.data.text import Vocabulary
+from harness.errors import RunError
 from harness.models.gpt import Gpt
 from harness.models.images import PictureNet
 from harness.models.language import AwdLstm
@@ -99,13 +100,23 @@ def fit_rows(competition: Competition, config: TrainConfig, *, data: Data, rows:
 
 
 def read_fitted(competition: Competition, path: Path) -> Fitted:
-    """What `Fitted.write` wrote for a fold of this competition."""
-    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """What `Fitted.write` wrote for a fold of this competition.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     task: Any = competition.task
-    if "target" in content:
-        task = replace(task, **content["target"])
-    table = tables.TableFit.from_json(content["table"]) if "table" in content else None
-    vocabulary = Vocabulary.from_json(content["vocabulary"]) if "vocabulary" in content else None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if "target" in content:
+            task = replace(task, **content["target"])
+        table = tables.TableFit.from_json(content["table"]) if "table" in content else None
+        vocabulary = Vocabulary.from_json(content["vocabulary"]) if "vocabulary" in content else None
+        if (table is None, vocabulary is None) != (competition.table is None, competition.tokens is None):
+            raise ValueError("no fit of this competition")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        problem = f"unreadable ({type(error).__name__}: {error})"
+        raise RunError(problem, file=path, fix="the run folder is damaged; train the run again") from error
     return Fitted(task, table, vocabulary)
 
 

@@ -40,19 +40,26 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     competition = _with_labels(_adapted(competition, root, request, world), settings.get("labels"))
     job = Job(competition, config, folder, machine, world)
     test = prepare_test(competition, config, root, world)
-    if set(finished["members"]) != set(member_names(job)):
-        what = f"the run has the members {', '.join(finished['members'])}, which this version answers otherwise"
+    try:
+        members = {str(name): float(member["weight"]) for name, member in finished["members"].items()}
+        folds = [int(number) for number in finished["folds_trained"]]
+        decision = decision_from(competition.task.kind, finished["decision"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        path, fix = folder.path / "scores.json", "the run folder is damaged; train it again"
+        raise RunError(f"holds no finished run ({type(error).__name__}: {error})", file=path, fix=fix) from error
+    if set(members) != set(member_names(job)):
+        what = f"the run has the members {', '.join(members)}, which this version answers otherwise"
         raise RunError(what, file=folder.path, fix="predict with the version that trained it, or train it again")
-    weights = tuple(member["weight"] for member in finished["members"].values())
+    weights = tuple(members.values())
     own = None if test is not None and not weights[-1] else _own_rows(job, request, root, settings)
     if test is None:
         assert own is not None, "read above"
         answer.write_own_submission(job, data=own)
         return folder.path / "submission.csv"
     how = answer.Answering(
-        folds=finished["folds_trained"],
+        folds=folds,
         weights=weights,
-        decision=decision_from(competition.task.kind, finished["decision"]),
+        decision=decision,
         data=own,
         plan=None if own is None else plan_folds(competition, config, own),
     )

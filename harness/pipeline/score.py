@@ -131,8 +131,11 @@ def member_names(job: Job) -> tuple[str, ...]:
 
 
 def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple[int, int]], data: Part) -> Reader:
-    # a plain view of the mapped file: slicing a memmap costs five times as much
-    flat = {fold: np.asarray(np.load(out_of_fold_file(job.run, fold, member), mmap_mode="r")) for fold in folds}
+    lengths = dict.fromkeys(folds, 0)
+    for row, (fold, _) in places.items():
+        lengths[fold] += math.prod(data.shape(row))
+    kind = "uint8" if job.competition.task.kind in ("mask", "classes") else "float32"
+    flat = {fold: files.read_array(out_of_fold_file(job.run, fold, member), kind, lengths[fold]) for fold in folds}
 
     def prediction(row: int) -> np.ndarray:
         fold, start = places[row]

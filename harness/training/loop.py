@@ -19,8 +19,8 @@ from torch import nn
 
 from harness import files
 from harness.batch import Batch
-from harness.errors import DivergedError, MemoryShortError
-from harness.training import backward
+from harness.errors import ConfigError, DivergedError, MemoryShortError, RunError
+from harness.training import backward, snapshots
 from harness.training.memory import out_of_memory
 from harness.training.schedule import Schedule
 from harness.training.shards import ALONE, Shard, wrapped
@@ -193,5 +193,18 @@ def write_weights(weights: dict[str, torch.Tensor], path: Path) -> None:
 
 
 def read_weights(net: nn.Module, path: Path) -> None:
-    """Loads what `write_weights` wrote into `net`, in the net's own number format."""
-    net.load_state_dict(safetensors.torch.load_file(path))
+    """Loads what `write_weights` wrote into `net`, in the net's own number format.
+
+    Raises:
+        RunError: a damaged file, or none of tensors.
+        ConfigError: weights of another net.
+    """
+    try:
+        weights = safetensors.torch.load_file(path)
+    except snapshots.DAMAGED as error:
+        problem = f"unreadable as weights ({' '.join(str(error).split())[:200]})"
+        raise RunError(problem, file=path, fix="train the run again") from error
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError("the weights are of another net", file=path, fix="train the run again") from error

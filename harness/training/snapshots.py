@@ -18,6 +18,8 @@ from harness import files
 from harness.errors import RunError
 
 GOOD = "good/"
+# what the reader was seen to raise where a file is cut, says sizes it has not, or is something else
+DAMAGED = (safetensors.SafetensorError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def read(path: Path) -> tuple[Snapshot, Snapshot | None]:
                 words = handle.metadata() or {}
                 facts, good = json.loads(words["facts"]), json.loads(words.get(GOOD, "null"))
                 tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-        except (OSError, safetensors.SafetensorError, KeyError, json.JSONDecodeError):
+        except (*DAMAGED, RecursionError):
             continue
         earlier = {name.removeprefix(GOOD): tensors.pop(name) for name in list(tensors) if name.startswith(GOOD)}
         return Snapshot(tensors, facts), None if good is None else Snapshot(earlier, good)

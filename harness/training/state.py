@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from harness.errors import ConfigError
 from harness.training import precision as formats
 from harness.training import snapshots
 from harness.training.course import Course
@@ -197,9 +198,17 @@ class TrainState:
 
         Raises:
             RunError: neither is readable.
+            ConfigError: it is the state of another net or optimizer.
         """
         snapshot, self.good = snapshots.read(path)
-        self.restore(snapshot)
+        try:
+            self.restore(snapshot)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+            # not a RunError, after which a caller would go on with what is half restored
+            fix = "delete it to train this fold from the start"
+            raise ConfigError("the training state is of another net, or damaged", file=path, fix=fix) from error
 
 
 def finite(snapshot: Snapshot) -> bool:
