@@ -6,7 +6,7 @@ READY := .venv/ready
 # without written bytecode every process compiles PyTorch's sources anew: 17 s instead of 4
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench bench-presets bench-search bench-step torture golden slow gpu lock clean
+.PHONY: demo test check bench bench-presets bench-search bench-step torture golden slow gpu lock fuzz clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -20,6 +20,10 @@ slow: $(READY)
 # on a machine with a CUDA device; elsewhere they are skipped, and say so
 gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu -rs --durations 5
+
+# ten minutes over the readers of what strangers write; fails where one breaks
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz 600
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -65,6 +65,8 @@ def _listed(path: Path, *, alone: bool) -> list[Item]:
             lines = [[cell.strip() for cell in line] for line in csv.reader(handle)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"unreadable ({error})", file=path, fix="save the list as UTF-8 text") from error
+    if not lines:
+        raise DataError("an empty list", file=path, fix="write one https://... a line")
     header = [] if any(ADDRESS.fullmatch(cell) for cell in lines[0]) else [cell.lower() for cell in lines[0]]
     column = next((header.index(name) for name in LABELS if name in header), None)
     found: list[Item] = []

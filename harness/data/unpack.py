@@ -25,6 +25,9 @@ from harness.errors import DataError, SpaceError
 Progress = Callable[[int, int], None]  # (bytes written, bytes in all)
 CHUNK = 1 << 20
 BLOCK = 4096  # a file takes whole blocks on the disk, and a competition has many small files
+HEADER = 30  # bytes before an entry's name and content, at least
+# control characters and line ends, and those that turn the direction of what is shown after them (Unicode 15, UAX 9)
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 AGAIN = "download it again"
 UNTRUSTED = "do not use this archive: download it from the competition's page"
 
@@ -35,12 +38,17 @@ class Limits:
 
     Attributes:
         entries: files and folders.
-        ratio: unpacked over packed size of one entry, looked at where it unpacks to more than `large` bytes.
+        ratio: unpacked over packed size of one entry, and of the whole archive, looked at where it unpacks to more than
+            `large` bytes.
+        name: letters of an entry's name with its folders; disks take 4,096 bytes.
+        depth: folders above an entry.
     """
 
     entries: int = 2_000_000
     ratio: int = 200
     large: int = 100_000_000
+    name: int = 1000
+    depth: int = 50
 
 
 def unpack(
@@ -116,7 +124,7 @@ def _checked(archive: Path, bundle: zipfile.ZipFile, limits: Limits) -> tuple[di
     found: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
     for entry in listed:
-        parts = _parts(archive, entry)
+        parts = _parts(archive, entry, limits)
         if not parts or "__MACOSX" in parts or parts[-1] == ".DS_Store":
             continue
         folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
@@ -128,18 +136,39 @@ def _checked(archive: Path, bundle: zipfile.ZipFile, limits: Limits) -> tuple[di
         if path in found:
             raise _refusal(archive, entry, "stands in the zip twice", AGAIN)
         found[path] = entry
+    _check_together(archive, bundle, list(found.values()), limits)
     for path in folders & found.keys():
         raise _refusal(archive, found[path], "is a file and a folder at once", AGAIN)
     return found, folders
 
 
-def _parts(archive: Path, entry: zipfile.ZipInfo) -> list[str]:
+def _check_together(archive: Path, bundle: zipfile.ZipFile, entries: list[zipfile.ZipInfo], limits: Limits) -> None:
+    """Refuses entries that share bytes of the archive, and many that unpack to far more than it has."""
+    # a bomb's entries may each be small: they lie on the same bytes (David Fifield, A better zip bomb, 2019)
+    ordered = sorted(entries, key=lambda entry: entry.header_offset)
+    begins = [*(entry.header_offset for entry in ordered[1:]), bundle.start_dir]
+    for entry, following in zip(ordered, begins, strict=False):
+        if entry.header_offset + HEADER + entry.compress_size > following:
+            raise _refusal(archive, entry, "shares bytes of the archive with another: a zip bomb", UNTRUSTED)
+    total, size = sum(entry.file_size for entry in entries), archive.stat().st_size
+    if total > limits.large and total > limits.ratio * size:
+        problem = f"unpacks to {total / size:,.0f} times its size: a zip bomb"
+        raise DataError(problem, file=archive, fix=UNTRUSTED)
+
+
+def _parts(archive: Path, entry: zipfile.ZipInfo, limits: Limits) -> list[str]:
     """Path components below the target folder; none for the folder itself."""
     # zipfile cuts a name at its first zero byte: the name as stored is the one to judge
     name = entry.orig_filename.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name or re.match(r"[A-Za-z]:", name):
         raise _refusal(archive, entry, "would be written outside its folder", UNTRUSTED)
+    if UNSEEN.search(name):
+        raise _refusal(archive, entry, "has control characters in its name", UNTRUSTED)
+    # before the folders above it are listed, which of a name of 64 kB would take a gigabyte
+    if len(name) > limits.name or len(parts) > limits.depth:
+        problem = f"has a name of {len(name):,} letters in {len(parts):,} folders, too long to be written"
+        raise DataError(f"entry {name[:60]!r}... {problem}", file=archive, fix=UNTRUSTED)
     return parts
 
 

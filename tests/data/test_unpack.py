@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -167,13 +168,60 @@ def test_too_many_entries_are_refused(tmp_path: Path, cache: Path) -> None:
 
 
 def test_the_default_limits_are_those_of_the_documentation() -> None:
-    assert Limits() == Limits(entries=2_000_000, ratio=200, large=100_000_000)
+    assert Limits() == Limits(entries=2_000_000, ratio=200, large=100_000_000, name=1000, depth=50)
 
 
 def test_an_entry_that_declares_a_bomb_is_refused(tmp_path: Path, cache: Path) -> None:
     archive = packed(tmp_path / "a.zip", {"a.bin": bytes(1_000_000)})
     refused(archive, cache, "zip bomb", Limits(large=999_999))
     assert unpack(archive, cache=cache, limits=Limits(large=1_000_000)).is_dir()
+
+
+def test_many_entries_that_are_a_bomb_together_are_refused(tmp_path: Path, cache: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {f"{number}.bin": bytes(100_000) for number in range(20)})
+    refused(archive, cache, r"unpacks to \d+ times its size: a zip bomb", Limits(large=1_000_000))
+    assert unpack(archive, cache=cache, limits=Limits(large=2_000_000)).is_dir()
+
+
+def test_entries_on_the_same_bytes_are_refused(tmp_path: Path, cache: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"a.bin": bytes(5000), "b.bin": bytes(5000)})
+    content = archive.read_bytes()
+    second = content.index(CENTRAL, content.index(CENTRAL) + 4)
+    archive.write_bytes(content[: second + 42] + struct.pack("<I", 0) + content[second + 46 :])
+    refused(archive, cache, "'b.bin' shares bytes of the archive|'a.bin' shares bytes of the archive")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nerror.txt", "a\tb.txt", "a\x1b[31m.txt", "a\x00b.txt", "gpj.\u202ea.txt", "a\u2028b.txt", "a\x7f.txt"]
+)
+def test_a_name_that_shows_as_another_is_refused(tmp_path: Path, cache: Path, name: str) -> None:
+    safe = "".join("_" if letter == "\0" else letter for letter in name)
+    archive = packed(tmp_path / "a.zip", {safe: b"a"})
+    if safe != name:  # zipfile writes no zero byte
+        archive.write_bytes(archive.read_bytes().replace(safe.encode(), name.encode()))
+    refused(archive, cache, "control characters|outside its folder")
+
+
+@pytest.mark.parametrize(
+    "name", ["ä/ü.txt", "写真/一.txt", "a\u0301.txt", "👩‍🔬.txt", "．．／a.txt", "a..txt", "con.txt"]
+)
+def test_names_of_every_script_come_out_as_they_went_in(tmp_path: Path, cache: Path, name: str) -> None:
+    assert (unpack(packed(tmp_path / "a.zip", {name: b"a"}), cache=cache) / name).read_bytes() == b"a"
+
+
+def test_names_without_end_are_refused_before_their_folders_are_listed(tmp_path: Path, cache: Path) -> None:
+    tracemalloc.start()
+    refused(packed(tmp_path / "a.zip", {"a/" * 30_000 + "b": b""}), cache, "60,001 letters in 30,001 folders")
+    refused(packed(tmp_path / "b.zip", {"a/" * 60 + "b": b""}), cache, "121 letters in 61 folders")
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000  # all folders' paths together are 900 MB
+    tracemalloc.stop()
+
+
+def test_a_table_of_contents_without_end_is_refused_without_being_written(tmp_path: Path, cache: Path) -> None:
+    archive = packed(tmp_path / "a.zip", {"a.txt": b"a"})
+    patched(archive, CENTRAL, 20, b"\xff\xff\xff\x7f")  # the packed size
+    patched(archive, CENTRAL, 24, b"\xff\xff\xff\x7f")
+    refused(archive, cache, "shares bytes of the archive")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
