@@ -41,7 +41,7 @@ class Run:
             RunError: unreadable, or no run's.
         """
         settings = _read(self.path / "config.json")
-        if not {"competition", "request", "config"} <= set(settings):
+        if not {"request", "config"} <= set(settings) or not isinstance(settings.get("competition"), str):
             raise RunError("is no run's configuration", file=self.path / "config.json", fix="start a new run")
         return settings
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 import typing
-from dataclasses import is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal
 
 from harness.errors import ConfigError
@@ -66,26 +67,45 @@ def parse(text: str, kind: Any, key: str) -> Any:
         raise ConfigError(f"{key}={text} is no {kind.__name__}", fix="give a number") from error
 
 
-def from_values(value: Any, kind: Any) -> Any:
+def from_values(value: Any, kind: Any, key: str = "") -> Any:
     """The `kind` whose `dataclasses.asdict` went through JSON and came back as `value`.
 
     Raises:
-        ConfigError: a key that `kind` does not have.
+        ConfigError: a key that `kind` does not have, or a value of another type, told with its `key`.
     """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None and type(None) in arguments else from_values(value, _present(arguments), key)
     if is_dataclass(kind):
+        _check(isinstance(value, dict), value, key)
         hints = typing.get_type_hints(kind)
         unknown = set(value) - set(hints)
         if unknown:
             problem = f"unknown keys {sorted(unknown)} in the configuration"
             raise ConfigError(problem, fix="use the version that wrote it")
-        return typing.cast(Any, kind)(**{name: from_values(inner, hints[name]) for name, inner in value.items()})
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) is tuple and value is not None:
-        inner = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(from_values(part, part_kind) for part, part_kind in zip(value, inner, strict=True))
-    if typing.get_origin(kind) in (typing.Union, types.UnionType) and value is not None:
-        return from_values(value, _present(arguments))
+        needed = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
+        if not needed <= set(value):
+            problem = f"no {', '.join(sorted(needed - set(value)))} in {key or 'the configuration'}"
+            raise ConfigError(problem, fix="the file is damaged, or of another version")
+        found = {name: from_values(inner, hints[name], f"{key}.{name}".lstrip(".")) for name, inner in value.items()}
+        return typing.cast(Any, kind)(**found)
+    if origin is tuple:
+        _check(isinstance(value, list | tuple), value, key)
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        _check(len(kinds) == len(value), value, key)
+        return tuple(from_values(part, inner, key) for part, inner in zip(value, kinds, strict=True))
+    if origin is Literal:
+        _check(any(value == choice and type(value) is type(choice) for choice in arguments), value, key)
+    elif kind in (bool, int, float, str):
+        _check(type(value) is kind or (kind is float and type(value) is int and abs(value) < 2**53), value, key)
+        _check(not isinstance(value, float) or math.isfinite(value), value, key)
     return value
+
+
+def _check(fits: bool, value: Any, key: str) -> None:
+    if not fits:
+        problem = f"{key or 'the configuration'}={str(value)[:60]!r} in the configuration is of another type"
+        raise ConfigError(problem, fix="the file is damaged, or of another version")
 
 
 def _present(options: tuple[Any, ...]) -> Any:
