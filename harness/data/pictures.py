@@ -23,6 +23,10 @@ from harness.errors import DataError
 ORIENTATION = 0x0112  # EXIF tag; values from 5 on swap height and width
 # Pillow warns of damaged tags before it raises; where warnings are errors the warning comes first
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, UserWarning, Image.DecompressionBombError)
+# What the file holds decides, not its ending. No others are tried: some of Pillow's readers start other programs
+# (Ghostscript for EPS) or are seldom looked at.
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
+LARGEST = 80_000_000  # pixels that a header may promise: 240 MB in colour; nothing is allocated for more
 warnings.filterwarnings("ignore", module="PIL")
 
 
@@ -85,7 +89,9 @@ def read_mask(path: str | Path) -> np.ndarray:
             return (pixels >> 8 if pixels.max() > 255 else pixels).astype(np.uint8)
         if turned.mode == "1":
             turned = turned.convert("L")
-        pixels = np.asarray(turned if turned.mode in ("L", "P") else turned.convert("RGB"))
+        # a palette's numbers are classes, but of a GIF, whose writers sort its colours as they like
+        stored = turned.mode == "L" or (turned.mode == "P" and picture.format != "GIF")
+        pixels = np.asarray(turned if stored else turned.convert("RGB"))
     if pixels.ndim == 3:
         if (pixels != pixels[:, :, :1]).any():
             raise DataError("the mask has colours", file=path, fix="save masks with one channel")
@@ -107,7 +113,10 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
     """The picture file, not decoded yet; what goes wrong inside the block becomes one line with the file's name."""
     try:
         # by handle: a grey TIFF opened by name is mapped into memory, and Pillow 13 then misreads a turned one
-        with open(path, "rb") as handle, Image.open(handle) as picture:
+        with open(path, "rb") as handle, Image.open(handle, formats=FORMATS) as picture:
+            if picture.width * picture.height > LARGEST:
+                size = f"{picture.height}x{picture.width}, more than {LARGEST:,} pixels"
+                raise DataError(f"a picture of {size}", file=path, fix="shrink it, or cut it into parts")
             yield picture
     except BROKEN as error:
         unknown = isinstance(error, UnidentifiedImageError)
