@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,9 @@ def _pictures(name: str, found: Found) -> str:
         metrics="ACCURACY, LOG_LOSS, MACRO_F1" if single else "MACRO_F1, MICRO_F1",
         task="SingleLabel" if single else "Multilabel",
     )
-    layout = f"the table {table} and the pictures it names" if table else "a folder for each label"
+    # inside a docstring, which a file's name might end
+    shown = re.sub(r"[^\w .-]", "?", table)
+    layout = f"the table {shown} and the pictures it names" if table else "a folder for each label"
     further = [f"sample_submission={_text(answers)}"] if answers else []
     further += ['published_split="split"'] if found.name("valid") and not table else []
     further += ["test_truth=True"] if found.name("truth") else []

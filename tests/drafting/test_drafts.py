@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from harness import drafting, registry
 from harness.cli import main
@@ -30,6 +32,21 @@ for name in sys.argv[1:]:
 files = [f"tests/test_my_{name}.py" for name in sys.argv[1:]]
 sys.exit(pytest.main([*files, "-q", "-p", "no:cacheprovider", "--rootdir=."]))
 """
+
+
+def test_nothing_in_the_names_of_files_columns_and_labels_becomes_code(tmp_path: Path) -> None:
+    code = '"""+__import__("os").mkdir("ran")+"""'
+    root, table = tmp_path / "data", tmp_path / "data" / f"train {code}.csv"
+    (root / "images").mkdir(parents=True)
+    rows = [("image", f"label{code}"), *((f"{row}.png", ("a\\", f"b{code}")[row % 2]) for row in range(8))]
+    with open(table, "w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows(rows)
+    for row in range(8):
+        Image.fromarray(BLACK).save(root / "images" / f"{row}.png")
+    drafted = drafting.draft("hostile", root, into=tmp_path / "into")
+    tree = ast.parse(drafted.adapter.read_text(encoding="utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__import__"]
+    assert any(code in str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant))  # it is text
 
 
 def label_table(rows: int, seed: int) -> Iterator[SampleFile]:
