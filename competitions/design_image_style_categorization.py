@@ -68,7 +68,7 @@ competition = Competition(
     target="label",
     task=Multilabel(),
     metric=MACRO_F1,
-    folds=Folds(5, no_group="no designer or series is named", stratify="labels", alike=True),
+    folds=Folds(5, no_group="no designer or series is named", stratify="labels"),
     submission=label_forms.submission(("id", "label"), (), single=False, labels=(), separator="")[0],
     sample=sample,
     sample_submission="sample_submission.csv",

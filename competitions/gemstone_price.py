@@ -68,9 +68,7 @@ competition = Competition(
     task=Regression(log=True),
     metric=RMSE,
     secondary=(RMSLE, MAE),
-    folds=Folds(
-        5, no_group="no shop or stone is named: alike pictures stay together", stratify="quantiles", alike=True
-    ),
+    folds=Folds(5, no_group="no shop or stone is named: alike pictures stay together", stratify="quantiles"),
     submission=Submission(("id", "price"), cells.number_rows, cells.read_number, {"price": check_price}),
     sample=sample,
     sample_submission=pictured.SAMPLE,

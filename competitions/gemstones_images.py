@@ -68,7 +68,7 @@ competition = Competition(
     task=SingleLabel(),
     metric=ACCURACY,
     secondary=(MACRO_F1, LOG_LOSS),
-    folds=Folds(5, no_group="photographs name no stone or seller", stratify="labels", alike=True),
+    folds=Folds(5, no_group="photographs name no stone or seller", stratify="labels"),
     submission=Submission(("id", "label"), cells.label_rows, cells.read_label, {"label": cells.check_label}),
     sample=sample,
     test_truth=True,

@@ -86,7 +86,6 @@ class Folds:
         stratify: "mask" deals by whether and how much mask there is, "labels" by the label or labels, rarest first,
             "quantiles" by the size of a number; None deals by group size alone.
         contiguous: folds are runs of neighbouring rows (video, text).
-        alike: identical and nearly identical pictures stay in one fold, together with their groups.
     """
 
     number: int = 5
@@ -94,7 +93,6 @@ class Folds:
     no_group: str = ""
     stratify: Literal["mask", "labels", "quantiles"] | None = None
     contiguous: bool = False
-    alike: bool = False
 
     def __post_init__(self) -> None:
         assert self.group or self.no_group, "folds need a group column, or a sentence why there is none"

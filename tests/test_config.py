@@ -248,3 +248,11 @@ def test_presets_change_nothing_but_what_they_return() -> None:
 def test_the_standard_preset_is_the_defaults_and_best_doubles_the_epochs() -> None:
     assert PRESETS["standard"](TWO_STAGES) == TWO_STAGES
     assert [stage.epochs for stage in PRESETS["best"](TWO_STAGES).stages] == [6, 2]
+
+
+def test_alike_pictures_are_ignored_for_a_reason_only() -> None:
+    assert override(TrainConfig(), ["data.duplicates=ignore: other scenes"]).data.ignored == "other scenes"
+    assert TrainConfig().data.ignored == ""
+    for wrong in ("ignore", "ignore:", "ignore:  ", "no"):
+        with pytest.raises(ConfigError, match="give group, or a reason"):
+            override(TrainConfig(), [f"data.duplicates={wrong}"])

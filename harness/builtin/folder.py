@@ -72,7 +72,7 @@ competition = Competition(
     task=SingleLabel(),
     metric=ACCURACY,
     secondary=(MACRO_F1, LOG_LOSS),
-    folds=Folds(5, no_group="nothing says which pictures belong together", stratify="labels", alike=True),
+    folds=Folds(5, no_group="nothing says which pictures belong together", stratify="labels"),
     submission=label_forms.submission(("id", "label"), (), single=True, labels=(), separator="")[0],
     sample=sample,
     sample_submission="sample_submission.csv",

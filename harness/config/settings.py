@@ -130,6 +130,7 @@ class DataSettings:
         unit: what a text is a sequence of.
         quarantine: share of the rows that may be unusable (a picture or mask that does not decode, a target that is
             none): training rows are left out, test pictures answered as black ones; one row more ends the run.
+        duplicates: "group" keeps identical and nearly identical pictures in one fold; "ignore: <why>" does not.
     """
 
     folds: int | None = None
@@ -137,11 +138,20 @@ class DataSettings:
     split: Literal["folds", "published"] = "folds"
     unit: Literal["word", "char", "byte"] = "word"
     quarantine: float = 0.01
+    duplicates: str = "group"
 
     def __post_init__(self) -> None:
         require(self.folds is None or self.folds >= 2, f"data.folds={self.folds}", "at least two folds")
         for name in ("holdout", "quarantine"):
             require(0 <= getattr(self, name) < 1, f"data.{name}={getattr(self, name)}", "the share lies in [0, 1)")
+        known = self.duplicates == "group" or self.ignored
+        require(bool(known), f"data.duplicates={self.duplicates}", 'give group, or a reason: "ignore: other scenes"')
+
+    @property
+    def ignored(self) -> str:
+        """Why alike pictures may lie in different folds; "" where they may not."""
+        kind, _, why = self.duplicates.partition(":")
+        return why.strip() if kind == "ignore" else ""
 
 
 @dataclass(frozen=True)

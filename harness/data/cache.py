@@ -1,9 +1,10 @@
 """The decode-once cache: every picture is decoded one time, whatever the number of folds and runs.
 
-A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map), `sizes.npy` and, once all is written,
-`complete.json`. The key hashes the files' bytes and the shape asked for, so that moved or renamed data is found again
-and changed data never is. A build that was stopped goes on after its last whole chunk. A file that does not decode is
-remembered with its problem and stands there as black pixels: whether a row may be left out, others decide.
+A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map), of pictures `thumbnails.npy`,
+`sizes.npy` and, once all is written, `complete.json`. The key hashes the files' bytes and the shape asked for, so that
+moved or renamed data is found again and changed data never is. A build that was stopped goes on after its last whole
+chunk. A file that does not decode is remembered with its problem and stands there as black pixels: whether a row may be
+left out, others decide.
 
 N files, H height, W width, C channels.
 """
@@ -24,16 +25,17 @@ from filelock import FileLock
 
 from harness import files
 from harness.competition import Size
-from harness.data import pictures
+from harness.data import looks, pictures
 from harness.errors import DataError, SpaceError
 from harness.hashing import hash_value
 from harness.tasks import Task
 
-VERSION = 1
+VERSION = 2
 CHUNK = 64
 JOURNAL = "progress.json"
 SPARE = 200_000_000  # bytes left free beside what a cache needs, so that logs and states still fit
 Progress = Callable[[str, int, int], None]
+Decode = Callable[[int], tuple[np.ndarray, Size]]
 
 
 def silent(label: str, done: int, total: int) -> None:
@@ -52,6 +54,7 @@ class Cache:
         key: the content key.
         decoded: files decoded by the call that gave this; 0 when it was complete already.
         spoilt: file -> (problem, fix) of those that do not decode.
+        thumbnails: uint8 [N, 32, 32, C] memory map, of pictures; None of masks.
     """
 
     pixels: np.ndarray
@@ -61,6 +64,7 @@ class Cache:
     key: str
     decoded: int
     spoilt: dict[int, tuple[str, str]]
+    thumbnails: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -73,8 +77,9 @@ class Cache:
     def take(self, rows: Sequence[int]) -> Cache:
         """The files at `rows`, in that order."""
         spoilt = {new: self.spoilt[old] for new, old in enumerate(rows) if old in self.spoilt}
-        parts = (self.shapes[rows], self.sizes[rows], self.offsets[rows])
-        return replace(self, shapes=parts[0], sizes=parts[1], offsets=parts[2], spoilt=spoilt)
+        places = {name: getattr(self, name)[rows] for name in ("shapes", "sizes", "offsets")}
+        thumbnails = None if self.thumbnails is None else self.thumbnails[rows]
+        return replace(self, **places, spoilt=spoilt, thumbnails=thumbnails)
 
 
 def picture_cache(
@@ -89,7 +94,14 @@ def picture_cache(
 
     key = hash_value([VERSION, "pictures", list(hashes), size, channels])
     return _build(
-        "pictures", key, decode, shapes, lambda index: pictures.known_size(paths[index]), root=root, **options
+        "pictures",
+        key,
+        decode,
+        shapes,
+        lambda index: pictures.known_size(paths[index]),
+        root=root,
+        channels=channels,
+        **options,
     )
 
 
@@ -125,11 +137,12 @@ def mask_cache(
 def _build(
     kind: str,
     key: str,
-    decode: Callable[[int], tuple[np.ndarray, Size]],
+    decode: Decode,
     shapes: np.ndarray,
     size_of: Callable[[int], Size],
     *,
     root: Path,
+    channels: int = 0,
     label: str = "",
     free: files.FreeSpace = files.free_space,
     progress: Progress = silent,
@@ -138,6 +151,7 @@ def _build(
 
     Args:
         size_of: (height, width) of a file that does not decode; (0, 0) where nothing says it.
+        channels: of the thumbnails that are kept beside; 0 keeps none.
 
     Raises:
         SpaceError: less free disk than the cache needs.
@@ -145,12 +159,13 @@ def _build(
     """
     folder = root / kind / key
     folder.mkdir(parents=True, exist_ok=True)
-    total = int(shapes.prod(axis=1).sum())
+    small = np.array([looks.SIDE, looks.SIDE, channels])
+    total = int(shapes.prod(axis=1).sum()) + len(shapes) * int(small.prod())
     # one builder at a time; a reader of a complete cache waits for nobody
     with FileLock(folder / "lock") if not (folder / "complete.json").exists() else nullcontext():
         decoded = 0
         if not (folder / "complete.json").exists():
-            missing = total - _held(folder / "pixels.npy")
+            missing = total - _held(folder / "pixels.npy") - _held(folder / "thumbnails.npy")
             if missing + SPARE > free(root):
                 needs, has = (missing + SPARE) / 1e9, free(root) / 1e9
                 raise SpaceError(
@@ -158,53 +173,69 @@ def _build(
                     file=root,
                     fix="give --cache DIR on a larger disk, or free some space",
                 )
-            decoded, spoilt = _fill(folder, decode, shapes, size_of, label or kind, progress)
+            decoded, spoilt = _fill(folder, decode, shapes, size_of, small, label or kind, progress)
             files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total, "spoilt": spoilt})
             (folder / JOURNAL).unlink(missing_ok=True)
-    pixels = files.read_array(folder / "pixels.npy", "uint8", total)
+    pixels, thumbnails = files.read_array(folder / "pixels.npy", "uint8", total), None
+    if channels:
+        count = len(shapes) * int(small.prod())
+        thumbnails = files.read_array(folder / "thumbnails.npy", "uint8", count).reshape(-1, *small)
     known = json.loads((folder / "complete.json").read_text(encoding="utf-8")).get("spoilt", {})
     spoilt = {int(index): (problem, fix) for index, (problem, fix) in known.items()}
     lengths = shapes.prod(axis=1)
     sizes = files.read_array(folder / "sizes.npy", "int64", 2 * len(shapes)).reshape(-1, 2)
-    return Cache(pixels, shapes, sizes, np.cumsum(lengths) - lengths, key, decoded, spoilt)
+    return Cache(pixels, shapes, sizes, np.cumsum(lengths) - lengths, key, decoded, spoilt, thumbnails)
 
 
 def _fill(
     folder: Path,
-    decode: Callable[[int], tuple[np.ndarray, Size]],
+    decode: Decode,
     shapes: np.ndarray,
     size_of: Callable[[int], Size],
+    small: np.ndarray,
     label: str,
     progress: Progress,
 ) -> tuple[int, dict[str, tuple[str, str]]]:
-    """Decodes what is not there yet, a chunk at a time; returns how many files it decoded, and all that are spoilt."""
+    """Decodes what is not there yet, a chunk at a time; returns how many files it decoded, and all that are spoilt.
 
-    def tried(index: int) -> tuple[np.ndarray | None, Size, tuple[str, str] | None]:
+    Args:
+        small: int64 [3], the shape of a thumbnail; of no channels where none are kept.
+    """
+
+    def tried(index: int) -> tuple[np.ndarray | None, Size, np.ndarray | None, tuple[str, str] | None]:
         try:
-            return *decode(index), None
+            picture, size = decode(index)
         except DataError as error:
             if getattr(error.__cause__, "errno", None) is not None:
                 raise  # the disk's word, not the file's: it may read well the next time
-            return None, size_of(index), (error.problem, error.fix)
+            return None, size_of(index), None, (error.problem, error.fix)
+        return picture, size, None if thumbnails is None else looks.thumbnail(picture), None
 
     lengths = shapes.prod(axis=1)
     ends = np.cumsum(lengths)
     journal = folder / JOURNAL
     if not journal.exists():  # what a build left that was stopped before its first chunk, if anything
         (folder / "pixels.npy").unlink(missing_ok=True)
+        (folder / "thumbnails.npy").unlink(missing_ok=True)
     pixels = files.grow_array(folder / "pixels.npy", int(ends[-1]) if len(ends) else 0)
+    flat = files.grow_array(folder / "thumbnails.npy", len(shapes) * int(small.prod())) if small.all() else None
+    thumbnails = None if flat is None else flat.reshape(-1, *small)
     noted: dict[str, Any] = json.loads(journal.read_text(encoding="utf-8")) if journal.exists() else {"sizes": []}
     done, spoilt = noted["sizes"], noted.get("spoilt", {})
     before = len(done)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for start in range(before, len(shapes), CHUNK):
             indices = range(start, min(start + CHUNK, len(shapes)))
-            for index, (picture, size, problem) in zip(indices, pool.map(tried, indices), strict=True):
+            for index, (picture, size, thumbnail, problem) in zip(indices, pool.map(tried, indices), strict=True):
                 pixels[ends[index] - lengths[index] : ends[index]] = 0 if picture is None else picture.ravel()
+                if thumbnails is not None:
+                    thumbnails[index] = 0 if thumbnail is None else thumbnail
                 done.append(size)
                 if problem is not None:
                     spoilt[str(index)] = problem
             pixels.flush()
+            if flat is not None:
+                flat.flush()
             files.write_json(journal, {"sizes": done, "spoilt": spoilt})
             progress(label, len(done), len(shapes))
     files.write_array(folder / "sizes.npy", pictures.guessed_sizes(done))

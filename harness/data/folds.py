@@ -65,6 +65,7 @@ def plan(
     holdout: float = 0.0,
     seed: int = 0,
     unit: str = "group",
+    joined: str = "",
     labels: np.ndarray | None = None,
     contiguous: bool = False,
     weights: np.ndarray | None = None,
@@ -79,6 +80,7 @@ def plan(
         holdout: share of the groups that belongs to no fold; with `contiguous`, the last share of the rows.
         seed: breaks ties.
         unit: what one group is called in sentences; with `contiguous`, one row.
+        joined: which rows the largest group holds, for messages about too few groups.
         labels: bool [N, L], what the folds are even in instead of `strata` (strata.multilabel_folds).
         contiguous: folds are runs of neighbouring rows; groups, strata, labels and the seed do not matter then.
         weights: float [N], what a row of a run counts for; read with `contiguous` only.
@@ -111,13 +113,15 @@ def plan(
     count = len(np.unique(codes[inside]))
     if count < 2:
         raise DataError(
-            f"only {count} {unit} to make folds of", fix="folds need at least two; add data or lower --holdout"
+            f"only {count} {unit} to make folds of{joined}", fix="folds need at least two; add data or lower --holdout"
         )
     if wanted is not None and wanted > count:
-        raise ConfigError(f"--folds {wanted}, but there are {count} {unit}s", fix=f"use --folds {count} or fewer")
+        raise ConfigError(
+            f"--folds {wanted}, but there are {count} {unit}s{joined}", fix=f"use --folds {count} or fewer"
+        )
     number = min(wanted or default, count)
     if number < (wanted or default):
-        told.append(f"{number} folds instead of {default}: there are only {count} {unit}s and none is split")
+        told.append(f"{number} folds instead of {default}: there are only {count} {unit}s and none is split{joined}")
     fold[inside] = deal(inside, number)
     return FoldPlan(fold, number, tuple(told))
 

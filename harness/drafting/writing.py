@@ -79,7 +79,7 @@ def _pictures(name: str, found: Found) -> str:
             task=f"{'SingleLabel' if single else 'Multilabel'}({known if labels else ''})",
             metric="ACCURACY" if single else "MACRO_F1",
             secondary="MACRO_F1, LOG_LOSS" if single else "MICRO_F1,",
-            folds='Folds(5, no_group="nothing says which pictures belong together", stratify="labels", alike=True)',
+            folds='Folds(5, no_group="nothing says which pictures belong together", stratify="labels")',
             submission=_call("label_forms.submission", form, len("    submission=")) + "[0]",
             further=further,
         )
@@ -107,7 +107,7 @@ def _masks(name: str, found: Found) -> str:
         sample=_call("samples_drafts.masked", ["rows", "seed", *settings], len("    return ")),
     )
     grouped = 'Folds(5, group="subject", stratify="mask")'
-    alone = 'Folds(5, no_group="nothing says which pictures belong together", stratify="mask", alike=True)'
+    alone = 'Folds(5, no_group="nothing says which pictures belong together", stratify="mask")'
     checks = "{HEADER[1]: formats.check_mask_cell}"
     return (
         head

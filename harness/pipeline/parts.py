@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.competition import Competition, Size
-from harness.data import alike
+from harness.data import alike, joining
 from harness.data.cache import Cache
 from harness.errors import DataError
 from harness.models.classical import picture_features
@@ -98,6 +98,11 @@ class Part:
             return None
         return np.stack([picture_features(self.pictures[row]) for row in range(len(self))])
 
+    def picture_names(self, root: Path) -> list[str]:
+        """[N]: each row's picture, below the data folder where it lies there."""
+        assert self.competition.picture is not None, "only pictures have files"
+        return [path.removeprefix(f"{root}/") for path in self.rows[self.competition.picture.column]]
+
     def truth(self, row: int) -> Any:
         """The true decision of a row: bool [H, W], a class map, bool [L], a number, or (0 nats, tokens, bytes)."""
         if self.masks is not None:
@@ -115,25 +120,41 @@ class Data(Part):
 
     Attributes:
         root: the unpacked data folder.
+        ignore: why alike pictures may lie in different folds; "" keeps them in one.
     """
 
     root: Path = field(kw_only=True)
+    ignore: str = ""
 
     @property
     def train(self) -> Rows:
         """The rows."""
         return self.rows
 
-    @functools.cached_property
+    @property
+    def groups(self) -> list[str]:
+        """[N]: each row's group as the adapter names it, or the row itself."""
+        return self.rows[self.competition.folds.group or "id"]
+
+    @property
     def units(self) -> list[str]:
         """[N]: what a fold must not split: a row's group, joined with nearly identical pictures, or the row itself."""
-        group = self.competition.folds.group
-        groups = self.rows[group] if group else self.rows.ids
-        if not self.competition.folds.alike:
-            return groups
+        return self.joined.units
+
+    @functools.cached_property
+    def joined(self) -> joining.Joined:
+        """The same, with what is to be said of it."""
+        if self.pictures is None or self.competition.folds.contiguous:
+            return joining.Joined(self.groups)
+        names, group = self.picture_names(self.root), self.competition.folds.group
+        return joining.join(self.groups, self.looks, names, group=group, ignore=self.ignore)
+
+    @functools.cached_property
+    def looks(self) -> np.ndarray:
+        """int64 [N]: pictures of one number are nearly the same."""
         assert self.pictures is not None, "pictures are alike, nothing else is"
-        looks = alike.alike_groups(self.pictures.__getitem__, len(self))
-        return [str(joined) for joined in alike.merge_groups(groups, looks.tolist())]
+        assert self.pictures.thumbnails is not None, "caches of pictures have thumbnails"
+        return alike.alike_groups(self.pictures.thumbnails)
 
     @functools.cached_property
     def areas(self) -> np.ndarray:

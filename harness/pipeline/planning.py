@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,18 +40,21 @@ def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> fol
     if competition.folds.stratify == "mask":
         assert data.pictures is not None, "masks belong to pictures"
         levels = folds.mask_strata(data.areas, data.pictures.sizes)
-    return folds.plan(
-        data.units,
+    joined = data.joined
+    found = folds.plan(
+        joined.units,
         levels,
         wanted=config.data.folds,
         default=competition.folds.number,
         holdout=config.data.holdout,
         seed=config.seed,
-        unit=competition.folds.group or ("group of alike pictures" if competition.folds.alike else "row"),
+        unit=competition.folds.group or ("group of alike pictures" if joined.largest else "row"),
+        joined=joined.largest,
         labels=_labels(data),
         contiguous=competition.folds.contiguous,
         weights=None if data.tokens is None else np.array([len(row) for row in data.tokens]),
     )
+    return replace(found, told=(*joined.told, *found.told))
 
 
 def _labels(data: Data) -> np.ndarray | None:

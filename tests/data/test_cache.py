@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from harness.data.cache import CHUNK, Cache, mask_cache, picture_cache
+from harness.data.looks import thumbnail
 from harness.errors import DataError, SpaceError
 from harness.hashing import hash_files
 from harness.tasks import BinaryMask
@@ -78,6 +79,18 @@ def test_an_item_is_the_picture_at_the_size_asked_for(tmp_path: Path) -> None:
     cache = build(paths, tmp_path / "cache")
     for index, path in enumerate(paths):
         np.testing.assert_array_equal(cache[index], np.asarray(Image.open(path))[:, :, None])
+
+
+def test_a_picture_has_a_thumbnail_beside_and_a_mask_has_none(tmp_path: Path) -> None:
+    paths = write_pictures(tmp_path / "data", 3, size=(64, 200))
+    cache = picture_cache(paths, hash_files(paths), size=(64, 128), channels=1, root=tmp_path / "cache")
+    assert cache.thumbnails is not None
+    assert cache.thumbnails.shape == (3, 32, 32, 1)
+    for index in range(3):
+        np.testing.assert_array_equal(cache.thumbnails[index], thumbnail(cache[index]))
+    masks = write_masks(tmp_path / "data", 1)
+    sizes = np.array([[12, 16]])
+    assert mask_cache(masks, hash_files(masks), sizes=sizes, task=BinaryMask(), root=tmp_path).thumbnails is None
 
 
 def test_data_that_moved_is_found_again(tmp_path: Path) -> None:
