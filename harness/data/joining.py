@@ -31,7 +31,7 @@ class Joined:
     largest: str = ""
 
 
-def join(groups: Sequence[str], looks: np.ndarray, names: Sequence[str], *, group: str | None, ignore: str) -> Joined:
+def join(groups: list[str], looks: np.ndarray, names: Sequence[str], *, group: str | None, ignore: str) -> Joined:
     """Groups joined by pictures that are alike.
 
     Args:
@@ -46,7 +46,7 @@ def join(groups: Sequence[str], looks: np.ndarray, names: Sequence[str], *, grou
     merged = merge_groups(groups, looks.tolist())
     # rows without groups are numbered
     starts = np.unique(merged, return_index=True)[1]
-    units = [groups[start] for start in starts[merged].tolist()] if group else [str(unit) for unit in merged.tolist()]
+    units = [groups[start] for start in starts[merged].tolist()] if group else list(map(str, merged.tolist()))
     if not len(copies):
         return Joined(units)
     pair = f"{names[first[copies[0]]]} and {names[copies[0]]}"
