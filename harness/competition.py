@@ -86,6 +86,8 @@ class Folds:
         stratify: "mask" deals by whether and how much mask there is, "labels" by the label or labels, rarest first,
             "quantiles" by the size of a number; None deals by group size alone.
         contiguous: folds are runs of neighbouring rows (video, text).
+        pseudo: column that says who labelled a row: empty for a true label, "<folds hash>:<fold>" for the model of that
+            fold of a run with these folds. Such a row trains in that fold alone and is never scored.
     """
 
     number: int = 5
@@ -93,6 +95,7 @@ class Folds:
     no_group: str = ""
     stratify: Literal["mask", "labels", "quantiles"] | None = None
     contiguous: bool = False
+    pseudo: str | None = None
 
     def __post_init__(self) -> None:
         assert self.group or self.no_group, "folds need a group column, or a sentence why there is none"

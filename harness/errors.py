@@ -40,6 +40,10 @@ class DataError(HarnessError):
     """Data that is absent, unreadable or contradicts itself."""
 
 
+class LeakError(HarnessError):
+    """Something would flatter the score: a fold that knows what it is validated on."""
+
+
 class SpaceError(HarnessError):
     """Not enough free disk for what is about to be written."""
 

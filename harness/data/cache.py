@@ -74,9 +74,9 @@ class Cache:
         start = self.offsets[index]
         return self.pixels[start : start + int(self.shapes[index].prod())].reshape(self.shapes[index])
 
-    def take(self, rows: Sequence[int]) -> Cache:
+    def take(self, rows: Sequence[int] | np.ndarray) -> Cache:
         """The files at `rows`, in that order."""
-        spoilt = {new: self.spoilt[old] for new, old in enumerate(rows) if old in self.spoilt}
+        spoilt = {new: self.spoilt[int(old)] for new, old in enumerate(rows) if int(old) in self.spoilt}
         places = {name: getattr(self, name)[rows] for name in ("shapes", "sizes", "offsets")}
         thumbnails = None if self.thumbnails is None else self.thumbnails[rows]
         return replace(self, **places, spoilt=spoilt, thumbnails=thumbnails)

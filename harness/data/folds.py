@@ -16,7 +16,7 @@ from harness.data.strata import contiguous_folds, multilabel_folds
 from harness.errors import ConfigError, DataError
 from harness.hashing import hash_value
 
-HELD_OUT = -1
+HELD_OUT, PSEUDO = -1, -2
 
 
 @dataclass(frozen=True)
@@ -24,26 +24,32 @@ class FoldPlan:
     """Which fold each row validates in.
 
     Attributes:
-        fold: int64 [N]; HELD_OUT rows belong to no fold, rows of a fold >= `number` only train.
+        fold: int64 [N]; HELD_OUT rows belong to no fold, rows of a fold >= `number` only train, and PSEUDO rows, whose
+            labels a fold's model made, only where `pseudo` says.
         number: how many folds validate.
         told: sentences for the user: why the number fell, what was held out.
+        pseudo: int64 [N], the fold whose training PSEUDO rows join; None without any.
     """
 
     fold: np.ndarray
     number: int
     told: tuple[str, ...]
+    pseudo: np.ndarray | None = None
 
     def training(self, fold: int) -> np.ndarray:
         """int64: positions of the rows that train when `fold` validates."""
-        return np.flatnonzero((self.fold != fold) & (self.fold != HELD_OUT))
+        rows = (self.fold != fold) & (self.fold != HELD_OUT)
+        if self.pseudo is not None:
+            rows &= (self.fold != PSEUDO) | (self.pseudo == fold)
+        return np.flatnonzero(rows)
 
     def validation(self, fold: int) -> np.ndarray:
         """int64: positions of the rows that validate in `fold`."""
         return np.flatnonzero(self.fold == fold)
 
     def digest(self, ids: Sequence[str]) -> str:
-        """Hash of (row id, fold) over all rows, independent of row order."""
-        return hash_value(sorted(zip(ids, self.fold.tolist(), strict=True)))
+        """Hash of (row id, fold) over all rows with true labels, independent of row order."""
+        return hash_value(sorted(pair for pair in zip(ids, self.fold.tolist(), strict=True) if pair[1] != PSEUDO))
 
 
 def mask_strata(areas: np.ndarray, sizes: np.ndarray) -> np.ndarray:

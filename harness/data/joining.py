@@ -45,8 +45,8 @@ def join(groups: list[str], looks: np.ndarray, names: Sequence[str], *, group: s
     copies = np.flatnonzero(first != np.arange(len(looks)))
     merged = merge_groups(groups, looks.tolist())
     # rows without groups are numbered
-    starts = np.unique(merged, return_index=True)[1]
-    units = [groups[start] for start in starts[merged].tolist()] if group else list(map(str, merged.tolist()))
+    starts: list[int] = np.unique(merged, return_index=True)[1][merged].tolist()
+    units = [groups[start] for start in starts] if group else list(map(str, merged.tolist()))
     if not len(copies):
         return Joined(units)
     pair = f"{names[first[copies[0]]]} and {names[copies[0]]}"

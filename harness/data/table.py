@@ -109,7 +109,7 @@ def fit(
     assert len(rows), "a fit needs training rows"
     assert bins >= 1, f"{bins} bins"
     return TableFit(
-        tuple(_fit_number(name, _numbers(columns, name, rows), bins) for name in numbers),
+        tuple(_fit_number(name, read_numbers(columns, name, rows), bins) for name in numbers),
         tuple(_fit_category(columns, name, rows, declared) for name, declared in categories.items()),
     )
 
@@ -126,7 +126,7 @@ def transform(fit: TableFit, columns: Mapping[str, Sequence[Any]]) -> dict[str, 
     """
     arrays: dict[str, np.ndarray] = {}
     if fit.numbers:
-        cells = np.stack([_numbers(columns, number.name, None) for number in fit.numbers], axis=1)
+        cells = np.stack([read_numbers(columns, number.name) for number in fit.numbers], axis=1)
         missing = np.isnan(cells)
         means, spreads = (np.array([getattr(n, part) for n in fit.numbers]) for part in ("mean", "spread"))
         with np.errstate(over="ignore"):  # cut below
@@ -174,8 +174,12 @@ def _codes(columns: Mapping[str, Sequence[Any]], category: CategoryFit) -> np.nd
     return np.array([code.get(_text(cell), 0) for cell in _column(columns, category.name)], dtype=np.int64)
 
 
-def _numbers(columns: Mapping[str, Sequence[Any]], name: str, rows: np.ndarray | None) -> np.ndarray:
-    """float64: the column's cells at `rows` (all if None), missing ones as nan."""
+def read_numbers(columns: Mapping[str, Sequence[Any]], name: str, rows: np.ndarray | None = None) -> np.ndarray:
+    """float64: the column's cells at `rows` (all if None), missing ones as nan.
+
+    Raises:
+        DataError: the column is absent, or a cell is not a number.
+    """
     cells = _column(columns, name)
     chosen = range(len(cells)) if rows is None else rows.tolist()
     values = np.empty(len(chosen))

@@ -6,9 +6,9 @@ N rows, H height, W width, L labels.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -98,6 +98,17 @@ class Part:
             return None
         return np.stack([picture_features(self.pictures[row]) for row in range(len(self))])
 
+    def take(self, rows: np.ndarray) -> Self:
+        """Some of the rows, in the order of `rows`, with what was read of them and of no other."""
+        return replace(
+            self,
+            rows=self.rows.take(rows.tolist()),
+            pictures=None if self.pictures is None else self.pictures.take(rows),
+            masks=None if self.masks is None else self.masks.take(rows),
+            targets=None if self.targets is None else self.targets[rows],
+            tokens=None if self.tokens is None else [self.tokens[row] for row in rows.tolist()],
+        )
+
     def picture_names(self, root: Path) -> list[str]:
         """[N]: each row's picture, below the data folder where it lies there."""
         assert self.competition.picture is not None, "only pictures have files"
@@ -143,11 +154,23 @@ class Data(Part):
 
     @functools.cached_property
     def joined(self) -> joining.Joined:
-        """The same, with what is to be said of it."""
+        """The same, with what is to be said of it; rows with labels that a model made are in no unit."""
+        if len(own := self.own) < len(self):
+            joined = self.take(own).joined
+            units = dict(zip(own.tolist(), joined.units, strict=True))
+            return replace(joined, units=[units.get(row, "") for row in range(len(self))])
         if self.pictures is None or self.competition.folds.contiguous:
             return joining.Joined(self.groups)
         names, group = self.picture_names(self.root), self.competition.folds.group
         return joining.join(self.groups, self.looks, names, group=group, ignore=self.ignore)
+
+    @functools.cached_property
+    def own(self) -> np.ndarray:
+        """int64: positions of the rows with true labels."""
+        column = self.competition.folds.pseudo
+        if column is None:
+            return np.arange(len(self))
+        return np.flatnonzero([not cell for cell in self.rows[column]])
 
     @functools.cached_property
     def looks(self) -> np.ndarray:

@@ -17,17 +17,29 @@ from harness.competition import Competition
 from harness.config import TrainConfig
 from harness.data import folds, strata
 from harness.errors import ConfigError
+from harness.pipeline import leaks
 from harness.pipeline.parts import Data
 
 
 def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:
-    """The folds of the training rows.
+    """The folds of the training rows, checked for what would flatter the score.
 
     Raises:
         ConfigError: more folds than groups, or a published split where there is none.
         DataError: fewer than two groups.
+        LeakError: as `leaks.check_plan`, and a label made by a model that may have seen what it is validated on.
     """
-    competition = data.competition
+    own = data.own
+    found = _deal(data.competition, config, data if len(own) == len(data) else data.take(own))
+    if len(own) < len(data):
+        found = leaks.with_pseudo(data, found)
+    return replace(
+        found, told=(*found.told, *leaks.check_plan(data, found, published=config.data.split == "published"))
+    )
+
+
+def _deal(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:
+    """The folds of rows with true labels."""
     if config.data.split == "published":
         if config.data.holdout:
             raise ConfigError("--holdout with --split published", fix="choose one of the two")

@@ -150,6 +150,8 @@ def _read(
     group = competition.folds.group
     groups = rows[group] if group and group in rows else []
     hashed: list[Any] = [rows.ids, groups]
+    if (pseudo := competition.folds.pseudo) and pseudo in rows:
+        hashed.append(rows[pseudo])
     if competition.tokens is not None:
         rows, tokens = blocks.blocks_of(rows, competition.tokens, config.data.unit, whole=whole)
         hashed = [rows.ids, hash_value(tokens)]
