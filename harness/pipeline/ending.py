@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.data.folds import FoldPlan
-from harness.pipeline import answer, members, score
+from harness.pipeline import answer, members, score, seals
 from harness.pipeline.job import Job
 from harness.pipeline.parts import Data, Part
 from harness.training import determinism, memory
@@ -48,6 +48,7 @@ def answered(
     run = job.run
     finished = members.records(job, wanted, inputs=inputs, data=data)
     broken = {name for record in finished for name in record["broken_by"]}
+    seals.check(job, wanted, data=data, plan=plan)
     found = score.out_of_fold(job, wanted, data=data, plan=plan)
     for sentence in found.told:
         job.world.say(sentence)

@@ -29,9 +29,9 @@ from harness.pipeline.network import (
     MEMBER,
     fitted_file,
     kept_file,
-    out_of_fold_file,
     predict_rows,
     variants,
+    write_out_of_fold,
     write_predictions,
 )
 from harness.pipeline.parts import Data
@@ -164,7 +164,7 @@ def train_fold(job: Job, fold: int, *, data: Data, plan: FoldPlan, places: Seque
     for member in variants(job.competition, job.config):
         with job.timed("validate" if member == MEMBER else "views"):
             predicted = predict_rows(job, rows, part=data, folds=[fold], member=member)
-            write_predictions(job, predicted, out_of_fold_file(job.run, fold, member), data, rows)
+            write_out_of_fold(job, predicted, fold, member, data=data, plan=plan)
         if test is not None:
             with job.timed("test" if member == MEMBER else "test views"):
                 predicted = predict_rows(job, range(len(test)), part=test, folds=[fold], member=member)

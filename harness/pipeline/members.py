@@ -38,6 +38,7 @@ def predict_fold(
             with determinism.level(job.config.determinism) as broken, memory.told():
                 work(job, number, data, plan)
             facts = {"seconds": time.monotonic() - began, "broken_by": sorted(broken)}
+            facts["folds_hash"] = plan.digest(data.rows.ids)
             job.run.finish(f"{kind}{number}", [*inputs, number], **facts)
     if "fold" in kinds:
         beginnings.forget_state(job.run, number)
@@ -69,17 +70,15 @@ def _fit_cheap(job: Job, number: int, data: Data, plan: FoldPlan) -> None:
     test = None if job.clocked is None else job.clocked.test
     with job.timed("cheap"):
         predictor = rungs.fit_cheap(job, data, plan, number)
-        path = network.out_of_fold_file(job.run, number, name)
-        network.write_predictions(job, predictor(data, rows), path, data, rows)
+        network.write_out_of_fold(job, predictor(data, rows), number, name, data=data, plan=plan)
         if test is not None:
             every, path = range(len(test)), network.kept_file(job.run, number, name)
             network.write_predictions(job, predictor(test, every), path, test, every)
 
 
 def _outputs(job: Job, kind: str, number: int, data: Data) -> tuple[Path, ...]:
-    if kind == "cheap":
-        return (network.out_of_fold_file(job.run, number, rungs.cheap_name(job.competition)),)
-    predicted = (
-        network.out_of_fold_file(job.run, number, name) for name in network.variants(job.competition, job.config)
-    )
-    return network.weights_file(job.run, number), *predicted
+    cheap = kind == "cheap"
+    names = (rungs.cheap_name(job.competition),) if cheap else network.variants(job.competition, job.config)
+    arrays = [network.out_of_fold_file(job.run, number, name) for name in names]
+    sealed = (*arrays, *(path.with_suffix(".json") for path in arrays))
+    return sealed if cheap else (network.weights_file(job.run, number), *sealed)

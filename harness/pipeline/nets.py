@@ -22,6 +22,7 @@ from harness.data import table as tables
 from harness.data.folds import FoldPlan
 from harness.data.text import Vocabulary
 from harness.errors import RunError
+from harness.hashing import hash_value
 from harness.models.gpt import Gpt
 from harness.models.images import PictureNet
 from harness.models.language import AwdLstm
@@ -46,12 +47,14 @@ class Fitted:
         table: of the table input, where there is one.
         vocabulary: of the text input, where there is one.
         weights: of the labels or classes in the loss, where asked for; needed for training alone, never written.
+        rows: how many rows it was fitted on, and the hash of their ids.
     """
 
     task: Task
     table: tables.TableFit | None = None
     vocabulary: Vocabulary | None = None
     weights: tuple[float, ...] | None = None
+    rows: str = ""
 
     def arrays(self, part: Part) -> dict[str, np.ndarray]:
         """The table's arrays of all rows: "numbers" and "codes"; none without a table."""
@@ -68,16 +71,15 @@ class Fitted:
         return [np.concatenate([self.ids(part, row) for row in run]) for run in blocks.stretches(part.rows, rows)]
 
     def write(self, path: Path) -> None:
-        """Writes what cannot be told from the adapter, where there is anything."""
-        content: dict[str, Any] = {}
+        """Writes what cannot be told from the adapter."""
+        content: dict[str, Any] = {"rows": self.rows}
         if self.task.kind == "value":
             content["target"] = {name: getattr(self.task, name) for name in ("centre", "spread")}
         if self.table is not None:
             content["table"] = self.table.as_json()
         if self.vocabulary is not None:
             content["vocabulary"] = self.vocabulary.as_json()
-        if content:
-            files.write_json(path, content)
+        files.write_json(path, content)
 
 
 def fit_fold(competition: Competition, config: TrainConfig, *, data: Data, plan: FoldPlan, fold: int) -> Fitted:
@@ -88,15 +90,17 @@ def fit_fold(competition: Competition, config: TrainConfig, *, data: Data, plan:
 
 
 def fit_rows(competition: Competition, config: TrainConfig, *, data: Data, rows: np.ndarray) -> Fitted:
-    """Fitted on some training rows."""
-    task = competition.task if data.targets is None else competition.task.fit(data.targets[rows])
+    """Fitted on some training rows, in a part that holds no other."""
+    part = replace(data, pictures=None, masks=None).take(rows)  # of pictures nothing is fitted
+    task = competition.task if part.targets is None else competition.task.fit(part.targets)
     table, vocabulary = None, None
     if competition.table is not None:
         named = {name: order or None for name, order in competition.table.categories.items()}
-        table = tables.fit(data.rows.columns, numbers=competition.table.numbers, categories=named, rows=rows)
-    if data.tokens is not None:
-        vocabulary = Vocabulary.build([data.tokens[row] for row in rows.tolist()], config.data.unit)
-    return Fitted(task, table, vocabulary)
+        every = np.arange(len(part))
+        table = tables.fit(part.rows.columns, numbers=competition.table.numbers, categories=named, rows=every)
+    if part.tokens is not None:
+        vocabulary = Vocabulary.build(part.tokens, config.data.unit)
+    return Fitted(task, table, vocabulary, rows=f"{len(part)}:{hash_value(sorted(part.rows.ids))}")
 
 
 def read_fitted(competition: Competition, path: Path) -> Fitted:
@@ -112,12 +116,13 @@ def read_fitted(competition: Competition, path: Path) -> Fitted:
             task = replace(task, **content["target"])
         table = tables.TableFit.from_json(content["table"]) if "table" in content else None
         vocabulary = Vocabulary.from_json(content["vocabulary"]) if "vocabulary" in content else None
+        rows = str(content.get("rows", ""))
         if (table is None, vocabulary is None) != (competition.table is None, competition.tokens is None):
             raise ValueError("no fit of this competition")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         problem = f"unreadable ({type(error).__name__}: {error})"
         raise RunError(problem, file=path, fix="the run folder is damaged; train the run again") from error
-    return Fitted(task, table, vocabulary)
+    return Fitted(task, table, vocabulary, rows=rows)
 
 
 def build_net(

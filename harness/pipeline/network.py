@@ -14,13 +14,15 @@ from harness.batch import Batch
 from harness.competition import Competition, Size, Symmetry
 from harness.config import TrainConfig
 from harness.data import blocks, loader
+from harness.data.folds import FoldPlan
 from harness.data.stretches import evaluation_windows, row_lengths
 from harness.errors import RunError
+from harness.hashing import hash_file
 from harness.models import inference, language
 from harness.pipeline.hardware import Hardware
 from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, build_net, read_fitted
-from harness.pipeline.parts import Part
+from harness.pipeline.parts import Data, Part
 from harness.pipeline.preparation import stage_size, untimed
 from harness.runs import Run
 from harness.training import loop, precision
@@ -193,6 +195,14 @@ def ticking(batches: Iterable[Batch], tick: Callable[[], None]) -> Iterator[Batc
     for batch in batches:
         tick()
         yield batch
+
+
+def write_out_of_fold(job: Job, predicted: Predicted, fold: int, member: str, *, data: Data, plan: FoldPlan) -> None:
+    """Writes `oof/<member>/fold<k>.npy`, and beside it whose it is: fold, hash of the folds, hash of the content."""
+    path = out_of_fold_file(job.run, fold, member)
+    write_predictions(job, predicted, path, data, plan.validation(fold).tolist())
+    facts = {"member": member, "fold": fold, "folds_hash": plan.digest(data.rows.ids), "content": hash_file(path)}
+    files.write_json(path.with_suffix(".json"), facts)
 
 
 def write_predictions(job: Job, predicted: Predicted, path: Path, part: Part, rows: Sequence[int]) -> None:
