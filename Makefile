@@ -6,7 +6,7 @@ READY := .venv/ready
 # without written bytecode every process compiles PyTorch's sources anew: 17 s instead of 4
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench bench-presets bench-search bench-step torture golden slow gpu lock fuzz clean
+.PHONY: demo test check bench bench-presets bench-search bench-step torture leaks fuzz golden slow gpu lock clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -44,6 +44,10 @@ torture: $(READY)
 
 bench-step: $(READY)
 	$(BIN)/python -m benchmarks.step
+
+# twelve kinds of leak planted into every sample
+leaks: $(READY)
+	$(BIN)/python -m benchmarks.leaks
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run_lengths

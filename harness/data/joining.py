@@ -49,8 +49,13 @@ def join(groups: list[str], looks: np.ndarray, names: Sequence[str], *, group: s
     units = [groups[start] for start in starts] if group else list(map(str, merged.tolist()))
     if not len(copies):
         return Joined(units)
-    pair = " and ".join(names[row] for row in (int(first[copies[0]]), int(copies[0])))
-    same = several(len(copies), "picture is", "pictures are") + f" nearly the same as an earlier one (such as {pair})"
+    pairs = named(
+        [
+            f"{names[row]} like {names[other]}"
+            for row, other in zip(copies.tolist(), first[copies].tolist(), strict=True)
+        ]
+    )
+    same = several(len(copies), "picture is", "pictures are") + f" nearly the same as an earlier one ({pairs})"
     if ignore:
         return Joined(list(groups), (f"{same} and may lie in another fold, as asked: {ignore}",))
     told = [f"{same}: alike pictures stay in one fold"]

@@ -32,6 +32,7 @@ from harness.pipeline import (
     regularising,
     starting,
     tuning,
+    warning,
 )
 from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import decoded_images
@@ -179,7 +180,7 @@ def _arrow(
     data_hash = hash_value([data.hash, test.hash]) if test else data.hash
     if settings.get("data_hash", data_hash) != data_hash:
         raise RunError("the data has changed since the run began", file=root, fix="start a new run, or give its --data")
-    plan = plan_folds(competition, config, data)
+    plan, doubles = warning.warned(plan_folds(competition, config, data), data, test)
     wanted = wanted_folds(plan, request.only_folds)
     for sentence in plan.told:
         world.say(sentence)
@@ -199,6 +200,7 @@ def _arrow(
         "decoded": decoded,
     }
     starting.write(run, settings, data, plan, test)
+    warning.write(run.path / "duplicates.csv", doubles)
     job = Job(competition, config, run, machine, world, shard)
     if config.begin:
         beginnings.check(job, data, plan, fold=wanted[0])  # said before anything is trained

@@ -9,7 +9,7 @@ import torch
 
 from harness.competition import Competition
 from harness.config import TrainConfig
-from harness.pipeline import regularising
+from harness.pipeline import regularising, warning
 from harness.pipeline.fold import first_batch, stream
 from harness.pipeline.nets import CPU, build_net, fit_fold
 from harness.pipeline.parts import Data
@@ -30,7 +30,7 @@ def check(competition: Competition, config: TrainConfig, root: Any, world: World
     competition = data.competition
     regularising.check(competition, config)
     test = prepare_test(competition, config, root, world)
-    plan = plan_folds(competition, config, data)
+    plan, _ = warning.warned(plan_folds(competition, config, data), data, test)
     spoilt = [*data.spoilt, *(test.spoilt if test else ())]
     for one in spoilt[:SPOILT_SHOWN]:
         world.say(f"cannot be used: {one.side} row {one.id}: {one.error}")

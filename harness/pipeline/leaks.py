@@ -8,6 +8,7 @@ N rows.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,9 @@ def _folders_tell(data: Data, labels: np.ndarray, plan: FoldPlan) -> bool:
     if data.competition.picture is None:
         return False
     folders = [str(Path(path).parent) for path in data.rows[data.competition.picture.column]]
-    return telling.of_cells(folders, labels, plan.fold, by="the folder") is not None
+    counts = Counter(folders)
+    fold = np.where([counts[folder] > 1 for folder in folders], plan.fold, PSEUDO)  # one of its own says nothing
+    return telling.of_cells(folders, labels, fold, by="the folder") is not None
 
 
 def _check_columns(data: Data, plan: FoldPlan) -> None:

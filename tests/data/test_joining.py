@@ -22,7 +22,8 @@ def test_alike_rows_without_a_group_share_a_unit_and_a_pair_is_named() -> None:
     found = join(list("012345"), np.array([0, 1, 0, 2, 0, 3]), NAMES, group=None, ignore="")
     assert found.units == ["0", "1", "0", "2", "0", "3"]
     assert found.told == (
-        "2 pictures are nearly the same as an earlier one (such as a.jpg and c.jpg): alike pictures stay in one fold",
+        "2 pictures are nearly the same as an earlier one (c.jpg like a.jpg and e.jpg like a.jpg): "
+        "alike pictures stay in one fold",
     )
     assert found.largest == "; alike pictures join a.jpg, c.jpg and e.jpg"
 
