@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
-import tracemalloc
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +74,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "BMP, huge by its header": lambda: bmp(SIDE, SIDE),
     "GIF, huge by its header": lambda: gif(SIDE, SIDE),
     "TIFF, huge by its header": lambda: tiff(SIDE, SIDE),
-    "TIFF, 2**32 wide": lambda: tiff(2**32 - 1, 2**32 - 1),
+    "TIFF, 4294967295 wide": lambda: tiff(2**32 - 1, 2**32 - 1),
     "JPEG, cut": lambda: saved("JPEG", COLOUR)[:300],
     "WebP, cut": lambda: saved("WEBP", COLOUR)[:300],
     "animated PNG, cut in its first frame": lambda: saved("PNG", GREY, 255 - GREY)[:200],
@@ -81,18 +83,60 @@ REFUSED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_it_is_refused_in_one_line_and_nothing_large_is_allocated(name: str, kind: str, tmp_path: Path) -> None:
+def test_it_is_refused_in_one_line(name: str, kind: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(REFUSED[kind]())
-    assert path.stat().st_size < 500_000
-    tracemalloc.start()
     for read in (lambda: read_picture(path, 3), lambda: read_picture(path, 1), lambda: read_mask(path)):
         with pytest.raises(DataError, match=rf"^[^\n]*{name}: [^\n]+$"):
             read()
+
+
+# what Pillow allocates in C is seen by the kernel alone; a process of its own, so that no earlier peak hides it
+PROGRAM = """
+import sys
+from pathlib import Path
+from harness.data.pictures import known_size, read_mask, read_picture
+from harness.errors import DataError
+
+def peak():
+    words = Path("/proc/self/status").read_text().split()
+    return int(words[words.index("VmHWM:") + 1]) / 1000
+
+for path in sys.argv[1:]:
+    before = peak()
+    for read in (lambda: read_picture(path, 3), lambda: read_picture(path, 1), lambda: read_mask(path)):
+        try:
+            read()
+        except DataError:
+            pass
     known_size(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 20_000_000
+    print(peak() - before, path)
+"""
+
+
+def grown(*paths: Path) -> dict[str, float]:
+    """Megabytes by which the peak of a fresh process grows as it reads each file, after a right one."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the kernel tells no peak of memory")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", PROGRAM, *map(str, paths)]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+    pairs = (line.split(" ", 1) for line in told)
+    return {Path(path).name: float(amount) for amount, path in pairs}
+
+
+def test_no_prepared_picture_takes_memory_and_an_honest_large_one_does(tmp_path: Path) -> None:
+    files = {"0 right": saved("PNG", COLOUR), **{name: make() for name, make in REFUSED.items()}}
+    files["content beyond the header"] = png(30, 20, bytes(50_000_000))
+    files["~ honest"] = saved("PNG", np.zeros((5000, 8000), dtype=np.uint8))
+    for name, content in files.items():
+        assert len(content) < 500_000
+        (tmp_path / name).write_bytes(content)
+    found = grown(*(tmp_path / name for name in files))
+    assert list(found) == list(files)
+    assert found.pop("~ honest") > 40  # the measure sees what is allocated
+    del found["0 right"]  # loads what decoding needs
+    assert max(found.values()) < 20, found
 
 
 def test_the_largest_header_is_read_and_one_pixel_more_is_not(tmp_path: Path) -> None:
@@ -102,15 +146,6 @@ def test_the_largest_header_is_read_and_one_pixel_more_is_not(tmp_path: Path) ->
     with pytest.raises(DataError, match="a picture of 8001x10000, more than 80,000,000 pixels"):
         picture_size(tmp_path / "a.bmp")
     assert known_size(tmp_path / "a.bmp") == (0, 0)
-
-
-def test_pixels_that_the_header_does_not_promise_are_not_unpacked(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(png(30, 20, bytes(50_000_000)))
-    tracemalloc.start()
-    assert not read_picture(tmp_path / "a.png", 1).any()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 5_000_000
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
