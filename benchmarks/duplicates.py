@@ -64,7 +64,7 @@ def plain(paths: list[str], hashes: list[str], root: Path) -> float:
         return pictures.shrink(picture, (SIDE, SIDE)), (picture.shape[0], picture.shape[1])
 
     began = time.perf_counter()
-    cache._build("pictures", hashes[0], decode, shapes, root=root)
+    cache._build("pictures", hashes[0], decode, shapes, lambda index: pictures.known_size(paths[index]), root=root)
     return time.perf_counter() - began
 
 
