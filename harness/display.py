@@ -57,7 +57,7 @@ def summary(result: dict[str, Any]) -> str:
         f"{result['competition']}, {_folds(result)}, {_rows(result)}"
         + (" (sample data: drawn, a stand-in for trying out)" if result["sample"] else ""),
         f"{score['metric']}: {score['value']:.4f}  {_interval(score['interval'])} out-of-fold, decisions nested",
-        "folds: " + "  ".join(_number(value) for value in result["fold_scores"]),
+        "folds: " + "  ".join(_fold_scores(result)),
     ]
     lines += [f"{name}: {_number(value)}" for name, value in result["secondary"].items()]
     lines += ladder(result)
@@ -66,12 +66,14 @@ def summary(result: dict[str, Any]) -> str:
         folds = "fold 0" if len(found["chosen_on"]) == 1 else f"folds 0 to {len(found['chosen_on']) - 1}"
         said = f"rate {found['rate']:.2g} and {found['epochs']:.3g} epochs were chosen on {folds}"
         lines.append(f"{said}, which scores {_number(found['chosen'])}; the others' mean is {_number(found['others'])}")
+        if found["others"] is not None:
+            lines.append(f"the score is of the other folds' rows alone; {folds} helped to choose weights and decision")
     if result.get("unknown_rate"):
         rate = f"{100 * result['unknown_rate']:.2f} %"
         lines.append(
             f"unknown words: {rate} of the tokens; perplexity takes them as one word, bits per byte spells them"
         )
-    lines += [f"optimism of the final decision on its own rows: {_number(result['optimism'])}", verdict(result)]
+    lines += [optimism(result), verdict(result)]
     if result["test_score"] is not None:
         which = "held-out rows" if result.get("holdout_score") == result["test_score"] else "labelled test set"
         lines.append(f"{which}: {_number(result['test_score'])}")
@@ -128,8 +130,20 @@ def ladder(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def optimism(result: dict[str, Any]) -> str:
+    """How much better each final choice looks on the rows that made it."""
+    parts = ", ".join(f"{name} {_number(value)}" for name, value in result["choices"].items())
+    return f"optimism of the final choices on their own rows: {_number(result['optimism'])} ({parts})"
+
+
 def verdict(result: dict[str, Any]) -> str:
-    """Whether the score says more than the cheap rungs, and whether the network does."""
+    """Whether the score says more than the cheap rungs, whether the network does, and what flatters it."""
+    flattered = result.get("tuned") and result["tuned"]["others"] is None
+    warning = "; flattered: rate and epochs were chosen by the rows that are scored" if flattered else ""
+    return _compared(result) + warning
+
+
+def _compared(result: dict[str, Any]) -> str:
     score, sign = result["score"], 1 if result["score"]["higher_is_better"] else -1
     name, best = max(result["baselines"].items(), key=lambda pair: sign * pair[1])
     near = score["interval"][0 if sign > 0 else 1]
@@ -161,6 +175,12 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[key], description=label, completed=done, total=total)
 
         yield report
+
+
+def _fold_scores(result: dict[str, Any]) -> list[str]:
+    chose = result["tuned"]["chosen_on"] if result.get("tuned") else ()
+    folds = zip(result["folds_trained"], result["fold_scores"], strict=True)
+    return [f"{_number(value)} (chose)" if fold in chose else _number(value) for fold, value in folds]
 
 
 def _folds(result: dict[str, Any]) -> str:

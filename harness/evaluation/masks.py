@@ -8,8 +8,9 @@ N rows, H height, W width, T = 255 thresholds 1..255.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,6 +64,21 @@ class Histograms:
     def __len__(self) -> int:
         return len(self.groups)
 
+    @functools.cached_property
+    def counts(self) -> np.ndarray:
+        """int64 [N, 256] of both."""
+        return self.inside + self.outside
+
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:
+        """int64 [N]: of each picture."""
+        return self.counts.sum(axis=1)
+
+    @functools.cached_property
+    def presence(self) -> np.ndarray:
+        """float64 [N]: see `presence`."""
+        return presence(self.counts)
+
     def choose(self, metric: Metric) -> Decision:
         """The decision with the best metric on these rows."""
         return choose(self, metric)
@@ -70,6 +86,10 @@ class Histograms:
     def untold(self) -> Decision:
         """Probability one half, fixed in advance."""
         return Decision()
+
+    def steps(self, before: Decision, after: Decision) -> dict[str, Decision]:
+        """The threshold, then what becomes empty."""
+        return {"threshold": replace(before, threshold=after.threshold), "post-processing": after}
 
     def statistics(self, decision: Decision, metric: Metric) -> np.ndarray:
         """float64 [N, 3]: overlap, predicted and true pixels, which every mask metric starts from."""
@@ -144,28 +164,24 @@ def choose(histograms: Histograms, metric: Metric) -> Decision:
                 best = (float(values.max()), float(area), _middle(values) + 1)
         decision = Decision(best[2], best[1], decision.gate)
         at = counts[decision.threshold - 1]
-        gates = np.unique(np.r_[0.0, np.quantile(presence(_all(histograms)), np.linspace(0, 0.9, GATE_STEPS))])
+        gates = np.unique(np.r_[0.0, np.quantile(histograms.presence, np.linspace(0, 0.9, GATE_STEPS))])
         gated = np.stack([_emptied(at, _empty(histograms, at, decision.area, gate)) for gate in gates])
         values = sign * metric.reduce(gated, histograms.groups)
         decision = Decision(decision.threshold, decision.area, float(gates[int(values.argmax())]))
     return decision
 
 
-def _all(histograms: Histograms) -> np.ndarray:
-    return histograms.inside + histograms.outside
-
-
 def _areas(histograms: Histograms, counts: np.ndarray) -> np.ndarray:
     """Candidates for the minimum area: none, and quantiles of the predicted areas at half probability."""
-    share = counts[127, :, 1] / _all(histograms).sum(axis=1)
+    share = counts[127, :, 1] / histograms.pixels
     filled = share[share > 0]
     return np.unique(np.r_[0.0, np.quantile(filled, np.linspace(0, 0.6, AREA_STEPS)) if len(filled) else []])
 
 
 def _empty(histograms: Histograms, counts: np.ndarray, area: float, gate: float) -> np.ndarray:
     """Whether each picture becomes empty: bool [..., N] for counts [..., N, 3]."""
-    empty = counts[..., 1] < area * _all(histograms).sum(axis=1)
-    return empty | (presence(_all(histograms)) < gate) if gate > 0 else empty
+    empty = counts[..., 1] < area * histograms.pixels
+    return empty | (histograms.presence < gate) if gate > 0 else empty
 
 
 def _emptied(counts: np.ndarray, empty: np.ndarray) -> np.ndarray:

@@ -68,6 +68,10 @@ class Fixed:
         """The only decision."""
         return self.decision
 
+    def steps(self, before: Any, after: Any) -> dict[str, Any]:
+        """Nothing is chosen."""
+        return {}
+
     def statistics(self, decision: Any, metric: Metric) -> np.ndarray:
         """float64 [N, S]."""
         return self.counts[metric.name]

@@ -6,45 +6,14 @@ an answer (thresholds); both are made for each part of the rows (a fold) on the 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from harness.evaluation.choice import Blend, Choice, Evidence, Weights, by_part
 from harness.metrics import Metric
-
-Weights = tuple[float, ...]
-Chosen = tuple[Weights, Any]  # the members' weights and the decision
-
-
-class Evidence(Protocol):
-    """What some rows' predictions and truths say, for any decision."""
-
-    @property
-    def groups(self) -> np.ndarray:
-        """int64 [N]: what the metric pools over."""
-        ...
-
-    def take(self, rows: np.ndarray) -> Evidence:
-        """The same for some rows."""
-        ...
-
-    def choose(self, metric: Metric) -> Any:
-        """The decision that is best on these rows."""
-        ...
-
-    def untold(self) -> Any:
-        """The decision fixed in advance, where there are no rows to choose on."""
-        ...
-
-    def statistics(self, decision: Any, metric: Metric) -> np.ndarray:
-        """float64 [N, S] under a decision."""
-        ...
-
-
-Blend = Callable[[Weights], Evidence]
 
 
 def alone(evidence: Evidence) -> Blend:
@@ -61,8 +30,10 @@ class Nested:
         decisions: part -> the decision they chose.
         final_weights, final: what all rows chose, for the submission.
         statistics: float64 [N, S], each row weighed and decided by its part's choice.
-        value: the metric over all rows at once.
-        optimism: how much better the final choice looks on the rows that made it than the nested value.
+        value: the metric over all rows that count at once.
+        choices: what is chosen ("weights", then what a decision consists of) -> how much better its final choice
+            looks on the rows that made it than the nested one. Each is changed after those before it, so that they
+            add up to the optimism.
     """
 
     weights: dict[int, Weights]
@@ -71,7 +42,12 @@ class Nested:
     final: Any
     statistics: np.ndarray
     value: float
-    optimism: float
+    choices: dict[str, float]
+
+    @property
+    def optimism(self) -> float:
+        """How much better the final choice looks on the rows that made it than the nested value."""
+        return sum(self.choices.values())
 
 
 def choice_parts(folds: np.ndarray, units: Sequence[str], *, contiguous: bool, number: int = 5) -> np.ndarray:
@@ -93,7 +69,16 @@ def choice_parts(folds: np.ndarray, units: Sequence[str], *, contiguous: bool, n
     return codes * number // len(order) if contiguous else codes % number
 
 
-def nested(blend: Blend, parts: np.ndarray, metric: Metric, *, kinds: Sequence[int] = (0,), picks: int = 10) -> Nested:
+def nested(
+    blend: Blend,
+    parts: np.ndarray,
+    metric: Metric,
+    *,
+    kinds: Sequence[int] = (0,),
+    picks: int = 10,
+    units: np.ndarray | None = None,
+    counted: np.ndarray | None = None,
+) -> Nested:
     """Scores every row with the weights and the decision chosen on the rows of the other parts.
 
     With a single part there are no others to choose on: the first member decides alone, as fixed in advance.
@@ -103,187 +88,57 @@ def nested(blend: Blend, parts: np.ndarray, metric: Metric, *, kinds: Sequence[i
         parts: int64 [N], the folds, or parts of an only one (`choice_parts`).
         kinds: [M], members of one kind stand for each other: see `greedy`.
         picks: of the greedy choice.
+        units: int64 [N], where the last member is a constant answer, which the others must gain on by more than their
+            noise: rows that resemble each other share one. See `Choice`.
+        counted: bool [N], the rows that are scored; others only help to choose. All by default.
     """
     numbers = [int(number) for number in np.unique(parts)]
     first = (1.0, *(0.0 for _ in kinds[1:]))
-    groups = blend(first).groups
     if len(numbers) == 1:
         weights, decisions = {numbers[0]: first}, {numbers[0]: blend(first).untold()}
         final_weights, final = first, decisions[numbers[0]]
     else:
-        choice = _Choice(blend, parts, metric, kinds, picks)
+        choice = Choice(blend, parts, metric, kinds, picks, units)
         chosen = {number: choice.checked(frozenset({number})) for number in numbers}
         weights = {number: weights for number, (weights, _) in chosen.items()}
         decisions = {number: decision for number, (_, decision) in chosen.items()}
         final_weights, final = choice.checked(frozenset())
     statistics = by_part(blend, parts, weights, decisions, metric)
-    value = float(metric.reduce(statistics, groups))
-    on_itself = float(metric.reduce(blend(final_weights).statistics(final, metric), groups))
-    gain = on_itself - value if metric.higher_is_better else value - on_itself
-    return Nested(weights, decisions, final_weights, final, statistics, value, gain)
+    score = _scorer(blend(first).groups, metric, counted)
+    path = _path(blend, parts, metric, weights=weights, decisions=decisions, final=(final_weights, final))
+    value, choices = score(statistics), dict[str, float]()
+    before = value
+    for name, after in path.items():
+        now = score(after)
+        choices[name] = now - before if metric.higher_is_better else before - now
+        before = now
+    return Nested(weights, decisions, final_weights, final, statistics, value, choices)
 
 
-def by_part(
-    blend: Blend, parts: np.ndarray, weights: Mapping[int, Weights], decisions: Mapping[int, Any], metric: Metric
-) -> np.ndarray:
-    """float64 [N, S]: the statistics of every row under the weights and the decision of its part."""
-    statistics: np.ndarray | None = None
-    for part, decision in decisions.items():
-        rows = np.flatnonzero(parts == part)
-        own = blend(weights[part]).take(rows).statistics(decision, metric)
-        statistics = np.empty((len(parts), own.shape[1])) if statistics is None else statistics
-        statistics[rows] = own
-    assert statistics is not None, "there is a part"
-    return statistics
+def _scorer(groups: np.ndarray, metric: Metric, counted: np.ndarray | None) -> Callable[[np.ndarray], float]:
+    rows = np.arange(len(groups)) if counted is None else np.flatnonzero(counted)
+    return lambda statistics: float(metric.reduce(statistics[rows], groups[rows]))
 
 
-class _Choice:
-    """What rows choose, with some parts left out; every choice is made once and used wherever it is asked for."""
-
-    def __init__(self, blend: Blend, parts: np.ndarray, metric: Metric, kinds: Sequence[int], picks: int) -> None:
-        self.blend, self.parts, self.metric = blend, parts, metric
-        self.numbers = frozenset(int(number) for number in np.unique(parts))
-        self.kinds, self.picks = kinds, picks
-        self.made: dict[frozenset[int], tuple[Chosen, Chosen]] = {}
-
-    def checked(self, without: frozenset[int]) -> Chosen:
-        """A mixture, if mixing is known to gain: else the best member alone.
-
-        A mixture always looks better on the rows that chose it. It is kept only if it is better on rows that did not:
-        both are chosen again with each part left out in turn, and the pooled answers to those parts are scored.
-        """
-        alone, mixture = self._made(without)
-        inner = sorted(self.numbers - without)
-        if mixture[0] == alone[0] or len(inner) < 2:
-            return alone
-        again = {number: self._made(without | {number}) for number in inner}
-        rows = np.flatnonzero(np.isin(self.parts, inner))
-        groups, sign = self.blend(alone[0]).groups[rows], 1.0 if self.metric.higher_is_better else -1.0
-        values = []
-        for kind in (0, 1):
-            weights = {number: made[kind][0] for number, made in again.items()}
-            decisions = {number: made[kind][1] for number, made in again.items()}
-            statistics = by_part(self.blend, self.parts, weights, decisions, self.metric)[rows]
-            values.append(sign * float(self.metric.reduce(statistics, groups)))
-        return mixture if values[1] > values[0] else alone
-
-    def _made(self, without: frozenset[int]) -> tuple[Chosen, Chosen]:
-        if without not in self.made:
-            rows = np.flatnonzero(~np.isin(self.parts, sorted(without)))
-            self.made[without] = greedy(self.blend, rows, self.metric, kinds=self.kinds, picks=self.picks)
-        return self.made[without]
-
-
-def greedy(
-    blend: Blend, rows: np.ndarray, metric: Metric, *, kinds: Sequence[int], picks: int
-) -> tuple[Chosen, Chosen]:
-    """The best member alone, and the best mixture on the walk that adds what gains most or costs least.
-
-    Source: Caruana et al. 2004, "Ensemble selection from libraries of models", section 2: with replacement, a fixed
-    number of picks, and the best of what was walked through. Weights are shares of at most `picks` picks. Of members of
-    one kind (a net with and without test-time views) only the best walks, of equals the first.
-    """
-    sign = 1.0 if metric.higher_is_better else -1.0
-
-    @functools.cache
-    def judged(weights: Weights) -> tuple[float, Any]:
-        evidence = blend(weights).take(rows)
-        decision = evidence.choose(metric)
-        value = float(metric.reduce(evidence.statistics(decision, metric), evidence.groups))
-        return (sign * value if np.isfinite(value) else -np.inf), decision
-
-    def value(counts: tuple[int, ...]) -> float:
-        return judged(_shares(counts))[0]
-
-    def plus(counts: tuple[int, ...], member: int) -> tuple[int, ...]:
-        return tuple(count + (index == member) for index, count in enumerate(counts))
-
-    nothing = (0,) * len(kinds)
-    walkers = [
-        max(
-            (member for member in range(len(kinds)) if kinds[member] == kind), key=lambda one: value(plus(nothing, one))
-        )
-        for kind in dict.fromkeys(kinds)
-    ]
-    counts = alone = max((plus(nothing, member) for member in walkers), key=value)
-    walk = [alone]
-    for _ in range(picks - 1 if len(walkers) > 1 else 0):
-        counts = max((plus(counts, member) for member in walkers), key=value)
-        walk.append(counts)
-    chosen = [_shares(counts) for counts in (alone, max(walk, key=value))]
-    return (chosen[0], judged(chosen[0])[1]), (chosen[1], judged(chosen[1])[1])
-
-
-def _shares(counts: tuple[int, ...]) -> Weights:
-    total = sum(counts)
-    return tuple(count / total for count in counts)
-
-
-def interval(
-    statistics: np.ndarray,
-    metric_groups: np.ndarray,
-    resampled: Sequence[str] | np.ndarray,
+def _path(
+    blend: Blend,
+    parts: np.ndarray,
     metric: Metric,
     *,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the score, whole groups drawn with replacement; NaN for a single group.
-
-    Rows of a group (a patient's slices, a subject's frames) resemble each other: drawing rows would claim more
-    certainty than there is. Source: Efron and Tibshirani 1993, chapter 13; cluster bootstrap.
-
-    Args:
-        statistics: [N, S].
-        metric_groups: [N], what the metric pools over.
-        resampled: [N], the units drawn.
-    """
-    codes = np.unique(np.asarray(resampled), return_inverse=True)[1]
-    units = int(codes.max()) + 1
-    if units < 2:
-        return float("nan"), float("nan")
-    random = np.random.default_rng(seed)
-    if metric.additive:
-        values = _additive(statistics, codes, metric, resamples=resamples, random=random)
-    else:
-        values = _drawn(statistics, metric_groups, codes, metric, resamples=resamples, random=random)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _additive(
-    statistics: np.ndarray, codes: np.ndarray, metric: Metric, *, resamples: int, random: np.random.Generator
-) -> np.ndarray:
-    """[resamples]: scores of drawn units, of their sums alone: no row is copied."""
-    units, values = int(codes.max()) + 1, np.empty(resamples)
-    rows = np.bincount(codes).astype(np.float64)
-    sums = np.stack([np.bincount(codes, weights=column, minlength=units) for column in statistics.T], axis=1)
-    for index in range(resamples):
-        times = np.bincount(random.integers(units, size=units), minlength=units)
-        mean = times @ sums / (times @ rows)
-        values[index] = metric.reduce(mean[None], np.zeros(1, dtype=np.int64))
-    return values
-
-
-def _drawn(
-    statistics: np.ndarray,
-    metric_groups: np.ndarray,
-    codes: np.ndarray,
-    metric: Metric,
-    *,
-    resamples: int,
-    random: np.random.Generator,
-) -> np.ndarray:
-    """[resamples]: scores of drawn units, row by row."""
-    members = [np.flatnonzero(codes == code) for code in range(int(codes.max()) + 1)]
-    values = np.empty(resamples)
-    largest = int(metric_groups.max()) + 1
-    for index in range(resamples):
-        drawn = random.integers(len(members), size=len(members))
-        rows = np.concatenate([members[unit] for unit in drawn])
-        # a group drawn twice counts as two groups, not as one of twice the size
-        copies = np.repeat(np.arange(len(drawn)), [len(members[unit]) for unit in drawn])
-        values[index] = metric.reduce(statistics[rows], copies * largest + metric_groups[rows])
-    return values
+    weights: Mapping[int, Weights],
+    decisions: Mapping[int, Any],
+    final: tuple[Weights, Any],
+) -> dict[str, np.ndarray]:
+    """What is chosen -> float64 [N, S] with this and all before it as finally chosen, and the rest still nested."""
+    evidence, last = blend(final[0]), dict.fromkeys(decisions, final[0])
+    again = {
+        part: decision
+        if weights[part] == final[0] or len(decisions) == 1
+        else evidence.take(np.flatnonzero(parts != part)).choose(metric)
+        for part, decision in decisions.items()
+    }
+    found = {"weights": by_part(blend, parts, last, again, metric)}
+    steps = {part: evidence.steps(decision, final[1]) for part, decision in again.items()}
+    for name in next(iter(steps.values())):
+        found[name] = by_part(blend, parts, last, {part: own[name] for part, own in steps.items()}, metric)
+    return found

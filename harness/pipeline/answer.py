@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ import numpy as np
 from harness.competition import Competition, Size
 from harness.data.folds import HELD_OUT, FoldPlan
 from harness.errors import RunError
-from harness.evaluation.scores import Nested, Weights
+from harness.evaluation.scores import Nested
 from harness.pipeline import kept, rungs
 from harness.pipeline.evidence import decided_value, mixed
 from harness.pipeline.job import Job
 from harness.pipeline.network import predict_rows
 from harness.pipeline.parts import Data, Part
-from harness.pipeline.score import OutOfFold, member_names, metric_groups
+from harness.pipeline.score import OutOfFold, counted_folds, metric_groups
 from harness.runs import Run
 from harness.submission import validator, writer
 
@@ -30,38 +30,35 @@ class Answering:
 
     Attributes:
         folds: that were trained.
-        weights: of the members, in the order of `member_names`.
+        weights: member -> its weight; the network's first, as they are mixed.
         decision: chosen on all out-of-fold rows.
-        data, plan: the training rows, which cheap members are fitted on; None where the network answers alone.
+        data, plan: the training rows, which the rungs are fitted on; None where the network answers alone.
         test: the run's own test rows, of which predictions may be kept; None where there are none.
-        names: of the members; None means those of a finished run.
     """
 
     folds: Sequence[int]
-    weights: Weights
+    weights: Mapping[str, float]
     decision: Any
     data: Data | None
     plan: FoldPlan | None
     test: Part | None = None
-    names: Sequence[str] | None = None
 
 
 def decided(job: Job, part: Part, rows: Sequence[int], how: Answering) -> Iterator[tuple[int, Any]]:
     """Yields (row, decision) of rows that no fold trained on."""
     kind = job.competition.task.kind
-    cheap, constant = rungs.cheap_name(job.competition), rungs.constant_name(job.competition)
     members: list[Iterator[np.ndarray]] = []
-    for name, weight in zip(how.names or member_names(job), how.weights, strict=True):
+    used = {name: weight for name, weight in how.weights.items() if weight > 0}
+    for name in used:
         known = part is how.test and kept.there(job.run, how.folds, name)
-        if weight > 0 and name in (cheap, constant):
+        if name in rungs.names(job.competition):
             members.append(_rung(job, part, rows, how, name, known=known))
-        elif weight > 0:
+        else:
             every = {"folds": how.folds, "member": name}
             found = kept.mean(job.run, part, rows, **every) if known else predict_rows(job, rows, part=part, **every)
             members.append(prediction for _, prediction in found)
-    used = tuple(weight for weight in how.weights if weight > 0)
     for row, predictions in zip(rows, zip(*members, strict=True), strict=True):
-        yield row, decided_value(kind, how.decision, mixed(kind, predictions, used))
+        yield row, decided_value(kind, how.decision, mixed(kind, predictions, tuple(used.values())))
 
 
 def _rung(job: Job, part: Part, rows: Sequence[int], how: Answering, name: str, *, known: bool) -> Iterator[np.ndarray]:
@@ -70,8 +67,8 @@ def _rung(job: Job, part: Part, rows: Sequence[int], how: Answering, name: str, 
     Args:
         known: they are kept.
     """
-    assert how.data is not None, "a cheap member needs the training rows"
-    assert how.plan is not None, "a cheap member needs the folds"
+    assert how.data is not None, "a rung needs the training rows"
+    assert how.plan is not None, "a rung needs the folds"
     if known:
         streams = [kept.stream(job.run, part, rows, fold=fold, member=name) for fold in how.folds]
     else:
@@ -84,12 +81,13 @@ def _rung(job: Job, part: Part, rows: Sequence[int], how: Answering, name: str, 
 
 
 def write_out_of_fold(job: Job, found: OutOfFold, *, data: Data, together: Nested) -> None:
-    """Writes `oof_submission.csv`, each row answered with what the other parts chose, and `answers.csv`.
+    """Writes `oof_submission.csv`, each scored row answered with what the other parts chose, and `answers.csv`.
 
     Grading one with the other gives the score.
     """
     part_of = dict(zip(found.rows, found.parts.tolist(), strict=True))
-    rows, submission, task = sorted(found.rows), job.competition.submission, job.competition.task
+    rows = sorted(row for row, counted in zip(found.rows, found.counted, strict=True) if counted)
+    submission, task = job.competition.submission, job.competition.task
 
     def decisions() -> Iterator[tuple[str, Any]]:
         for row in rows:
@@ -200,7 +198,8 @@ def own_ids(run: Run) -> set[str]:
     with open(run.path / "folds.csv", newline="", encoding="utf-8") as handle:
         folds = {row["id"]: int(row["fold"]) for row in csv.DictReader(handle)}
     held_out = {identity for identity, fold in folds.items() if fold == HELD_OUT}
-    return held_out or {identity for identity, fold in folds.items() if fold in run.folds_trained()}
+    scored = counted_folds(run.folds_trained(), run.settings().get("tuned", {}).get("chosen_on", ()))
+    return held_out or {identity for identity, fold in folds.items() if fold in scored}
 
 
 def expectation(competition: Competition, ids: Sequence[str], sizes: Sequence[Size]) -> validator.Expected:

@@ -55,7 +55,8 @@ def answered(
     scored, together = score.score(job, found, data=data, plan=plan)
     run.finish("choose", [*inputs, wanted], **scored["decision"])
     answer.write_out_of_fold(job, found, data=data, together=together)
-    how = answer.Answering(wanted, together.final_weights, together.final, data, plan, test)
+    weights = dict(zip(found.members, together.final_weights, strict=True))
+    how = answer.Answering(wanted, weights, together.final, data, plan, test)
     held_out = answer.held_out_score(job, data=data, plan=plan, how=how)
     test_score = held_out
     predicted = [*inputs, wanted, scored["decision"], together.final_weights]
@@ -70,4 +71,4 @@ def answered(
         run.finish("predict", predicted, test_score=on_test)
     elif record.get("test_score") is not None:
         test_score = record["test_score"]
-    return Ended(scored, len(found.rows), test_score, held_out, found.unknown_rate, found.told, sorted(broken))
+    return Ended(scored, int(found.counted.sum()), test_score, held_out, found.unknown_rate, found.told, sorted(broken))

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from harness.evaluation.choice import Evidence
 from harness.evaluation.labels import LabelDecision, LabelEvidence, choose
 from harness.evaluation.masks import Decision as MaskDecision
 from harness.evaluation.masks import collect
 from harness.evaluation.plain import AsIs, Fixed, Likeliest
-from harness.evaluation.scores import Evidence, Weights
 from harness.metrics import Metric
 from harness.tasks import Kind
 
 Reader = Callable[[int], np.ndarray]
 
 
-def mixed(kind: Kind, predictions: Sequence[np.ndarray], weights: Weights) -> np.ndarray:
+def mixed(kind: Kind, predictions: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """The members' predictions of one row, weighed: probabilities and numbers are averaged, nats as probabilities."""
     used = [(prediction, weight) for prediction, weight in zip(predictions, weights, strict=True) if weight > 0]
     if len(used) == 1:
@@ -54,6 +54,10 @@ class Tags:
     def untold(self) -> LabelDecision:
         """Probability one half, and the likeliest label where none reaches it."""
         return untold("tags")
+
+    def steps(self, before: LabelDecision, after: LabelDecision) -> dict[str, LabelDecision]:
+        """The thresholds."""
+        return {"threshold": after}
 
     def statistics(self, decision: LabelDecision, metric: Metric) -> np.ndarray:
         """float64 [N, S]."""

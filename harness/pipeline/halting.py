@@ -92,16 +92,15 @@ def so_far(
     data: Data,
     test: Part | None,
     plan: FoldPlan,
-    names: Sequence[str] | None = None,
 ) -> None:
     """Writes `submission.csv` by some of the folds; without a test set, rows of the others get sample values.
 
     Args:
         found, together: of these folds' out-of-fold predictions.
-        names: of the members; None means those of a finished run.
     """
     if test is not None:
-        how = answer.Answering(folds, together.final_weights, together.final, data, plan, test, names)
+        weights = dict(zip(found.members, together.final_weights, strict=True))
+        how = answer.Answering(folds, weights, together.final, data, plan, test)
         answer.write_submission(job, test=test, how=how)
         return
     mean = None if data.targets is None else data.targets.mean(axis=0)

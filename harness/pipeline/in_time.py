@@ -109,8 +109,7 @@ def _measure(
     if done:
         _look(budget, job, done, data=data, test=test, plan=plan)
     else:
-        names = (rungs.cheap_name(job.competition),)
-        _look(budget, job, [number], data=data, test=test, plan=plan, names=names)
+        _look(budget, job, [number], data=data, test=test, plan=plan, names=rungs.names(job.competition))
     governor.steps = rehearsal.steps_of(job, data, plan, number=number)
     rehearsal.rehearse(job, governor, data=data, test=along, plan=plan, number=number)
     _late(governor, data, along, test, plan, number)
@@ -142,9 +141,8 @@ def _look(
     swept = data.competition.task.kind in ("mask", "classes", "tags")
     chosen = not swept or (names is None and len(set(found.parts.tolist())) > 1)
     governor.tell_score(len(folds), (governor.clock() - before) * (1 if chosen else UNCHOSEN))
-    halting.so_far(job, found, together, folds, data=data, test=test, plan=plan, names=names)
-    whose = " and ".join(names) if names else "network and cheap model"
-    budget.written(f"{whose} of fold {', '.join(map(str, folds))}")
+    halting.so_far(job, found, together, folds, data=data, test=test, plan=plan)
+    budget.written(f"{'cheap model' if names else 'network and cheap model'} of fold {', '.join(map(str, folds))}")
 
 
 def _told(budget: Budget, job: Job, fits: Plan, wanted: Sequence[int]) -> Job:

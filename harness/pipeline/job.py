@@ -84,6 +84,7 @@ class Job:
     Attributes:
         clocked: how long it may train, where it must end in time.
         left: folds that this process is still to train, the one at hand included.
+        chose: folds by whose rows rate and length were chosen, which are therefore no part of the score.
     """
 
     competition: Competition
@@ -94,6 +95,7 @@ class Job:
     shard: Shard = ALONE
     clocked: Clocked | None = None
     left: int = 1
+    chose: tuple[int, ...] = ()
 
     def timed(self, kind: str) -> AbstractContextManager[None]:
         """Tells the governor, if there is one, what the block took."""

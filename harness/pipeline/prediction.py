@@ -11,7 +11,7 @@ from harness import registry, runs
 from harness.competition import Competition
 from harness.config import from_json
 from harness.errors import DataError, RunError
-from harness.pipeline import answer, hardware
+from harness.pipeline import answer, hardware, rungs
 from harness.pipeline.evidence import decision_from
 from harness.pipeline.job import Job, Request, elsewhere, request_root
 from harness.pipeline.parts import Data
@@ -23,12 +23,12 @@ from harness.pipeline.score import member_names
 def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: World) -> Path:
     """Writes `submission.csv` of a finished run, from its weights; returns its path.
 
-    The network needs nothing but its files. A cheap member of the answer is fitted again on the run's training rows,
+    The network needs nothing but its files. A rung below it that answers is fitted again on the run's training rows,
     looked for in the data given and then where the run found them.
 
     Raises:
-        RunError: the run is not finished; other data for a competition without a test set; training rows that a cheap
-            member needs and that are gone or changed.
+        RunError: the run is not finished; other data for a competition without a test set; training rows that a rung
+            needs and that are gone or changed.
     """
     settings, finished = folder.settings(), folder.scores()
     if finished is None:
@@ -41,17 +41,17 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     job = Job(competition, config, folder, machine, world)
     test = prepare_test(competition, config, root, world)
     try:
-        members = {str(name): float(member["weight"]) for name, member in finished["members"].items()}
+        weights = {str(name): float(member["weight"]) for name, member in finished["members"].items()}
         folds = [int(number) for number in finished["folds_trained"]]
         decision = decision_from(competition.task.kind, finished["decision"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         path, fix = folder.path / "scores.json", "the run folder is damaged; train it again"
         raise RunError(f"holds no finished run ({type(error).__name__}: {error})", file=path, fix=fix) from error
-    if set(members) != set(member_names(job)):
-        what = f"the run has the members {', '.join(members)}, which this version answers otherwise"
+    if not set(weights) <= set(member_names(job)):
+        what = f"the run has the members {', '.join(weights)}, which this version answers otherwise"
         raise RunError(what, file=folder.path, fix="predict with the version that trained it, or train it again")
-    weights = tuple(members.values())
-    own = None if test is not None and not weights[-1] else _own_rows(job, request, root, settings)
+    fitted = any(weights.get(name) for name in rungs.names(competition))
+    own = None if test is not None and not fitted else _own_rows(job, request, root, settings)
     if test is None:
         assert own is not None, "read above"
         answer.write_own_submission(job, data=own)

@@ -57,6 +57,11 @@ def constant_name(competition: Competition) -> str:
     return CONSTANT[competition.task.kind]
 
 
+def names(competition: Competition) -> tuple[str, str]:
+    """The cheap rung and the constant one, in the order in which they follow the network."""
+    return cheap_name(competition), constant_name(competition)
+
+
 def fit_cheap(job: Job, data: Data, plan: FoldPlan, fold: int) -> Predictor:
     """The cheap model of a fold."""
     rows = plan.training(fold)
@@ -84,6 +89,20 @@ def fit_constant(job: Job, data: Data, plan: FoldPlan, fold: int) -> Predictor:
         assert data.targets is not None, "labels and numbers are encoded targets"
         vector = data.targets[rows].mean(axis=0, dtype=np.float64)
     return functools.partial(_repeated, vector)
+
+
+def read_constant(job: Job, data: Data, plan: FoldPlan) -> Callable[[int], np.ndarray]:
+    """Reads the constant answer of each row's fold."""
+    predictors: dict[int, Predictor] = {}
+
+    @functools.cache  # of pixels a value seen everywhere, of a text its nats: small either way
+    def prediction(row: int) -> np.ndarray:
+        fold = int(plan.fold[row])
+        if fold not in predictors:
+            predictors[fold] = fit_constant(job, data, plan, fold)
+        return next(predictors[fold](data, [row]))[1]
+
+    return prediction
 
 
 def _repeated(vector: np.ndarray, part: Part, rows: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:

@@ -16,18 +16,17 @@ import numpy as np
 
 from harness import files
 from harness.competition import Competition
-from harness.data.blocks import count_bytes
 from harness.data.folds import FoldPlan
-from harness.evaluation import scores
-from harness.evaluation.scores import Evidence, Weights
+from harness.evaluation import intervals, scores
+from harness.evaluation.choice import Blend, Evidence, Weights, by_part
 from harness.metrics import Metric
 from harness.pipeline import rungs
 from harness.pipeline.evidence import Reader, Scored, mixed
 from harness.pipeline.job import Job
-from harness.pipeline.nets import read_fitted
-from harness.pipeline.network import fitted_file, out_of_fold_file, variants
+from harness.pipeline.network import out_of_fold_file, variants
 from harness.pipeline.parts import Data, Part
 from harness.pipeline.preparation import untimed
+from harness.pipeline.unknown import spelling, unknown_tokens
 
 # every share of a member looks at all pixels of all masks anew: fewer shares there
 PICKS = {"mask": 6, "classes": 6}
@@ -40,14 +39,16 @@ class OutOfFold:
     Attributes:
         scored: rows, parts, groups and truths.
         folds: int64 [N], the fold of each row.
+        chose: folds by whose rows rate and length were chosen.
         units: [N], what an interval resamples.
-        members: member -> reader of its predictions, the network first.
+        members: member -> reader of its predictions: the network first, the constant answer last.
         unknown_rate: share of the tokens that their fold's vocabulary does not hold; None for what is no text.
         tick: called for each row that is read; ends a run whose time is over.
     """
 
     scored: Scored
     folds: np.ndarray
+    chose: tuple[int, ...]
     units: list[str]
     members: dict[str, Reader]
     unknown_rate: float | None
@@ -65,13 +66,22 @@ class OutOfFold:
 
     @property
     def told(self) -> list[str]:
-        """What an only fold means for the choice of weights and decision."""
-        if len(set(self.folds.tolist())) > 1:
-            return []
-        parts = len(set(self.parts.tolist()))
-        if parts == 1:
-            return ["an only fold of one group: the network alone answers, by the decision fixed in advance"]
-        return [f"an only fold: weights and decision are chosen crosswise on {parts} parts of its rows"]
+        """What an only fold means for the choice of weights and decision, and one that chose rate and length."""
+        told, folds, parts = list[str](), set(self.folds.tolist()), len(set(self.parts.tolist()))
+        if folds <= set(self.chose):
+            told.append(
+                "rate and epochs were chosen by the rows that are scored, which flatters the score: train more folds"
+            )
+        if len(folds) == 1 and parts == 1:
+            told.append("an only fold of one group: the network alone answers, by the decision fixed in advance")
+        elif len(folds) == 1:
+            told.append(f"an only fold: weights and decision are chosen crosswise on {parts} parts of its rows")
+        return told
+
+    @functools.cached_property
+    def counted(self) -> np.ndarray:
+        """bool [N], the rows that are scored: those of the folds that chose rate and length only help to choose."""
+        return np.isin(self.folds, counted_folds(self.folds.tolist(), self.chose))
 
     def blend(self, weights: Weights) -> Evidence:
         """The evidence of the members mixed."""
@@ -80,7 +90,8 @@ class OutOfFold:
     def mixed(self, row: int, weights: Weights) -> np.ndarray:
         """One row's prediction, the members mixed."""
         self.tick()
-        return mixed(self.scored.kind, [read(row) for read in self.members.values()], weights)
+        used = [(read(row), weight) for read, weight in zip(self.members.values(), weights, strict=True) if weight > 0]
+        return mixed(self.scored.kind, [prediction for prediction, _ in used], [weight for _, weight in used])
 
 
 def out_of_fold(
@@ -116,18 +127,23 @@ def out_of_fold(
     )
     constant = rungs.constant_name(job.competition)
     members = {
-        name: _constant(job, data, plan) if name == constant else _reader(job, name, folds, places, data)
+        name: rungs.read_constant(job, data, plan) if name == constant else _reader(job, name, folds, places, data)
         for name in names or member_names(job)
     }
     share = None
     if data.tokens is not None:
         share = sum(map(len, unknown)) / max(1, sum(len(data.tokens[row]) for row in rows))
-    return OutOfFold(scored, folds_of, units, members, share, job.world.tick)
+    return OutOfFold(scored, folds_of, job.chose, units, members, share, job.world.tick)
 
 
 def member_names(job: Job) -> tuple[str, ...]:
-    """Who is asked, in the order of the weights: the network's variants, and the cheap model last."""
-    return (*variants(job.competition, job.config), rungs.cheap_name(job.competition))
+    """Who is asked, in the order of the weights: the network's variants, the cheap model, the constant answer."""
+    return (*variants(job.competition, job.config), *rungs.names(job.competition))
+
+
+def counted_folds(folds: Sequence[int], chose: Sequence[int]) -> list[int]:
+    """The folds that are scored: those that did not choose rate and length, unless there are no others."""
+    return [fold for fold in folds if fold not in chose] or list(folds)
 
 
 def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple[int, int]], data: Part) -> Reader:
@@ -145,24 +161,6 @@ def _reader(job: Job, member: str, folds: Sequence[int], places: dict[int, tuple
     return prediction
 
 
-def unknown_tokens(job: Job, data: Data, rows: Sequence[int], folds: np.ndarray) -> list[list[str]]:
-    """[N]: the tokens of each row that its fold's vocabulary does not hold; none of what is no text."""
-    if data.tokens is None:
-        return [[] for _ in rows]
-    fitted = {fold: read_fitted(job.competition, fitted_file(job.run, fold)) for fold in set(folds.tolist())}
-    found: list[list[str]] = []
-    for row, fold in zip(rows, folds.tolist(), strict=True):
-        vocabulary, tokens = fitted[fold].vocabulary, data.tokens[row]
-        assert vocabulary is not None, "texts have a vocabulary"
-        found.append([tokens[place] for place in np.flatnonzero(vocabulary.out_of_vocabulary(tokens)).tolist()])
-    return found
-
-
-def spelling(unknown: Sequence[Sequence[str]], unit: str) -> np.ndarray:
-    """float64 [N]: nats of spelling each row's unknown tokens byte by byte: `<unk>` is not to flatter bits per byte."""
-    return np.array([math.log(256) * count_bytes(tokens, unit) for tokens in unknown])
-
-
 def metric_groups(competition: Competition, data: Part, rows: Sequence[int]) -> np.ndarray:
     """int64 [N]: the metric's groups of some rows; each row its own where the metric has none."""
     column = data.rows[competition.metric_group or "id"]
@@ -172,23 +170,31 @@ def metric_groups(competition: Competition, data: Part, rows: Sequence[int]) -> 
 def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[dict[str, Any], scores.Nested]:
     """(the scores' part of the run's JSON, the nested result of all members together)."""
     metric, settings, scored = job.competition.metric, job.config.report, found.scored
-    picks, blend = PICKS.get(scored.kind, 10), functools.cache(found.blend)
+    blend = functools.cache(found.blend)
+    cheap, constant = rungs.names(job.competition)
     # the network answers with views or without
-    kinds = [name == rungs.cheap_name(job.competition) for name in found.members]
-    together = scores.nested(blend, found.parts, metric, kinds=kinds, picks=picks)
+    kinds = [(cheap, constant).index(name) if name in (cheap, constant) else -1 for name in found.members]
+    together = scores.nested(
+        blend,
+        found.parts,
+        metric,
+        kinds=kinds,
+        picks=PICKS.get(scored.kind, 10),
+        units=np.unique(found.units, return_inverse=True)[1],
+        counted=found.counted,
+    )
     ones = {name: tuple(float(name == other) for other in found.members) for name in found.members}
     alone = {name: _alone(blend(weights), found, metric) for name, weights in ones.items()}
-    interval = scores.interval(
-        together.statistics,
-        scored.groups,
-        found.units,
+    interval = intervals.interval(
+        together.statistics[found.counted],
+        scored.groups[found.counted],
+        np.array(found.units)[found.counted],
         metric,
         resamples=settings.resamples,
         confidence=settings.confidence,
         seed=job.config.seed,
     )
-    constant = _alone(scored.evidence(_constant(job, data, plan)), found, metric)
-    cheap = rungs.cheap_name(job.competition)
+    of_folds = _of_folds(found, together, metric)
     return {
         "score": {
             "metric": metric.name,
@@ -201,15 +207,25 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
             name: {"value": one.value, "fold_scores": _of_folds(found, one, metric), "weight": weight}
             for (name, one), weight in zip(alone.items(), together.final_weights, strict=True)
         },
-        "baselines": {rungs.constant_name(job.competition): constant.value, cheap: alone[cheap].value},
-        "fold_scores": _of_folds(found, together, metric),
+        "baselines": {name: alone[name].value for name in (constant, cheap)},
+        "fold_scores": of_folds,
         "optimism": together.optimism,
+        "choices": {**together.choices, **_of_length(job, found, of_folds)},
         "decision": asdict(together.final),
     }, together
 
 
+def _of_length(job: Job, found: OutOfFold, of_folds: Sequence[float]) -> dict[str, float]:
+    """How much better the folds that chose rate and length score than the others; nothing where none or all did."""
+    chose = np.isin(np.unique(found.folds), job.chose)
+    if not chose.any() or chose.all():
+        return {}
+    gain = float(np.mean(np.array(of_folds)[chose]) - np.mean(np.array(of_folds)[~chose]))
+    return {"epochs": gain if job.competition.metric.higher_is_better else -gain}
+
+
 def _alone(evidence: Evidence, found: OutOfFold, metric: Metric) -> scores.Nested:
-    return scores.nested(scores.alone(evidence), found.parts, metric)
+    return scores.nested(scores.alone(evidence), found.parts, metric, counted=found.counted)
 
 
 def _of_folds(found: OutOfFold, result: scores.Nested, metric: Metric) -> list[float]:
@@ -221,20 +237,7 @@ def _of_folds(found: OutOfFold, result: scores.Nested, metric: Metric) -> list[f
     return values
 
 
-def _secondary(blend: scores.Blend, found: OutOfFold, together: scores.Nested, metric: Metric) -> float:
+def _secondary(blend: Blend, found: OutOfFold, together: scores.Nested, metric: Metric) -> float:
     """A secondary metric of the nested answers: each part's rows under its own weights and decision."""
-    statistics = scores.by_part(blend, found.parts, together.weights, together.decisions, metric)
-    return float(metric.reduce(statistics, found.scored.groups))
-
-
-def _constant(job: Job, data: Data, plan: FoldPlan) -> Reader:
-    """Reads the constant answer of each row's fold."""
-    predictors: dict[int, rungs.Predictor] = {}
-
-    def prediction(row: int) -> np.ndarray:
-        fold = int(plan.fold[row])
-        if fold not in predictors:
-            predictors[fold] = rungs.fit_constant(job, data, plan, fold)
-        return next(predictors[fold](data, [row]))[1]
-
-    return prediction
+    statistics = by_part(blend, found.parts, together.weights, together.decisions, metric)
+    return float(metric.reduce(statistics[found.counted], found.scored.groups[found.counted]))

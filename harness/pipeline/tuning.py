@@ -7,7 +7,7 @@ train like it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,7 +74,12 @@ def phase(
     if job.run.done("tune", inputs) is None:  # or it was killed just after the answer was written
         job.run.finish("tune", inputs, rate=settings["tuned"]["rate"], epochs=settings["tuned"]["epochs"])
         beginnings.forget_search(job.run)
-    return replace(job, config=from_json(settings["config"])), settings
+    return replace(job, config=from_json(settings["config"]), chose=chose(settings)), settings
+
+
+def chose(settings: Mapping[str, Any]) -> tuple[int, ...]:
+    """The folds by whose rows a run's rate and length were chosen; none where they were given."""
+    return tuple(settings["tuned"].get("chosen_on", (0,))) if "tuned" in settings else ()
 
 
 def apart(answer: dict[str, Any], fold_scores: Sequence[float], folds: Sequence[int]) -> dict[str, Any]:

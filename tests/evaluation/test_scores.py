@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from harness.evaluation.intervals import interval
 from harness.evaluation.masks import Decision, Histograms, choose, collect, statistics
-from harness.evaluation.scores import alone, choice_parts, interval, nested
+from harness.evaluation.scores import alone, choice_parts, nested
 from harness.metrics import DICE_PER_PICTURE, DICE_PER_VOLUME, Metric
 
 FOLDS = np.repeat([0, 1, 2], 4)
@@ -126,3 +129,29 @@ def test_a_volume_drawn_twice_counts_as_two_volumes() -> None:
     counts, volumes = np.array([[0.0, 4, 4], [4, 4, 4], [4, 4, 4]]), np.arange(3)
     low, high = interval(counts, volumes, volumes, DICE_PER_VOLUME, resamples=400, confidence=0.2, seed=0)
     assert (low, high) == pytest.approx((2 / 3, 2 / 3))
+
+
+@pytest.mark.parametrize("metric", [DICE_PER_PICTURE, DICE_PER_VOLUME])
+def test_the_optimism_of_every_choice_adds_up_to_that_of_all(metric: Metric) -> None:
+    held = gathered(*noisy(3))
+    found = nested(alone(held), FOLDS, metric)
+    assert list(found.choices) == ["weights", "threshold", "post-processing"]
+    assert found.choices["weights"] == 0  # of one member
+    on_itself = metric.reduce(statistics(held, found.final), held.groups)
+    assert sum(found.choices.values()) == pytest.approx(on_itself - found.value)
+    moved = [replace(found.decisions[fold], threshold=found.final.threshold) for fold in range(3)]
+    rows = [np.flatnonzero(fold == FOLDS) for fold in range(3)]
+    half = np.concatenate([statistics(held.take(own), one) for own, one in zip(rows, moved, strict=True)])
+    assert found.choices["threshold"] == pytest.approx(metric.reduce(half, held.groups) - found.value)
+
+
+def test_rows_that_do_not_count_still_choose() -> None:
+    held, counted = gathered(*noisy(4)), FOLDS > 0
+    found, whole = (
+        nested(alone(held), FOLDS, DICE_PER_PICTURE, counted=counted),
+        nested(alone(held), FOLDS, DICE_PER_PICTURE),
+    )
+    assert (found.decisions, found.final) == (whole.decisions, whole.final)
+    assert found.value == DICE_PER_PICTURE.reduce(whole.statistics[counted], held.groups[counted])
+    on_itself = DICE_PER_PICTURE.reduce(statistics(held, found.final)[counted], held.groups[counted])
+    assert found.optimism == pytest.approx(on_itself - found.value)

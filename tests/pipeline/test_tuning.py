@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harness.pipeline import World
 from harness.pipeline.job import Search
 from harness.runs import Run
 from harness.search.branch import BELOW, COOLED
+from harness.submission import grader
 from tests.kit import request, small
 
 NAME = "playground-series-s3e8"
@@ -58,6 +60,37 @@ def test_fold_0_is_the_winning_branch_to_the_bit_and_the_others_train_like_it(
     for fold in range(2):
         name = f"weights/fold{fold}.safetensors"
         assert (again / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_rows_that_chose_rate_and_length_are_no_part_of_the_score(finished: tuple[Path, dict[str, Any]]) -> None:
+    run, result = finished
+    with open(run / "folds.csv", newline="") as handle:
+        others = {row["id"] for row in csv.DictReader(handle) if row["fold"] == "1"}
+    for name in ("oof_submission.csv", "answers.csv"):
+        with open(run / name, newline="") as handle:
+            assert {row["id"] for row in csv.DictReader(handle)} == others
+    assert result["rows"]["scored"] == len(others) < result["rows"]["train"]
+    # of one fold the pooled score is the fold's; so are those of the members and of what they are compared with
+    assert result["score"]["value"] == pytest.approx(result["fold_scores"][1])
+    assert result["score"]["interval"][0] < result["score"]["value"] < result["score"]["interval"][1]
+    for member in result["members"].values():
+        assert member["value"] == pytest.approx(member["fold_scores"][1])
+    assert result["choices"]["epochs"] == pytest.approx(result["fold_scores"][1] - result["fold_scores"][0])
+    competition = registry.load(NAME)
+    paths = (run / "oof_submission.csv", run / "answers.csv")
+    graded = grader.grade(*paths, submission=competition.submission, metric=competition.metric)
+    assert graded["value"] == pytest.approx(result["score"]["value"], abs=1e-9)
+
+
+def test_a_score_of_the_rows_that_chose_is_said_to_be_flattered(tmp_path: Path, shared_cache: Path) -> None:
+    competition = registry.load(NAME)
+    config = override(small(competition), ["data.folds=2", "train.batch=4", "space.epochs=0.5x1"])
+    asked = request(tune="first", search=Search("grid"), only_folds=(0,))
+    result = pipeline.run(competition, config, asked, out=tmp_path / "run", world=World(shared_cache))
+    assert result["rows"]["scored"] == result["rows"]["train"] // 2
+    assert "epochs" not in result["choices"]
+    assert any("which flatters the score" in line for line in result["told"])
+    assert display.verdict(result).endswith("flattered: rate and epochs were chosen by the rows that are scored")
 
 
 def test_every_branch_is_a_trial_that_optuna_can_look_at(finished: tuple[Path, dict[str, Any]]) -> None:

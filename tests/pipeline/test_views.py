@@ -29,7 +29,7 @@ def test_views_are_a_member_beside_the_plain_network_and_at_most_one_of_them_ans
     config = override(small(registry.load(NAME)), ["views=symmetries", "stages.0.epochs=6", "data.folds=2"])
     world = World(shared_cache)
     result = pipeline.run(registry.load(NAME), config, request(), out=tmp_path / "run", world=world)
-    assert list(result["members"]) == [MEMBER, VIEWED, "mean mask"]
+    assert list(result["members"]) == [MEMBER, VIEWED, "mean mask", "all empty"]
     used = [name for name in (MEMBER, VIEWED) if result["members"][name]["weight"] > 0]
     assert len(used) <= 1
     paths = [Path(result["run"]) / name for name in ("oof_submission.csv", "answers.csv")]
