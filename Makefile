@@ -6,7 +6,7 @@ READY := .venv/ready
 # without written bytecode every process compiles PyTorch's sources anew: 17 s instead of 4
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench bench-presets bench-search bench-step torture leaks fuzz golden slow gpu lock clean
+.PHONY: demo test check bench bench-presets bench-search bench-step torture leaks fuzz honesty golden slow gpu lock clean
 
 demo: $(READY)
 	$(BIN)/harness run ultrasound-nerve-segmentation --sample
@@ -30,6 +30,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# a hundred seeds of noise for each type of task; goes on where it was stopped
+honesty: $(READY)
+	$(BIN)/python -m benchmarks.honesty
 
 bench-presets: $(READY)
 	$(BIN)/python -m benchmarks.presets

@@ -171,18 +171,8 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
     """(the scores' part of the run's JSON, the nested result of all members together)."""
     metric, settings, scored = job.competition.metric, job.config.report, found.scored
     blend = functools.cache(found.blend)
+    together = weighed(job, found, blend)
     cheap, constant = rungs.names(job.competition)
-    # the network answers with views or without
-    kinds = [(cheap, constant).index(name) if name in (cheap, constant) else -1 for name in found.members]
-    together = scores.nested(
-        blend,
-        found.parts,
-        metric,
-        kinds=kinds,
-        picks=PICKS.get(scored.kind, 10),
-        units=np.unique(found.units, return_inverse=True)[1],
-        counted=found.counted,
-    )
     ones = {name: tuple(float(name == other) for other in found.members) for name in found.members}
     alone = {name: _alone(blend(weights), found, metric) for name, weights in ones.items()}
     interval = intervals.interval(
@@ -213,6 +203,15 @@ def score(job: Job, found: OutOfFold, *, data: Data, plan: FoldPlan) -> tuple[di
         "choices": {**together.choices, **_of_length(job, found, of_folds)},
         "decision": asdict(together.final),
     }, together
+
+
+def weighed(job: Job, found: OutOfFold, blend: Blend) -> scores.Nested:
+    """The nested result of all members together; the network answers with views or without."""
+    below = rungs.names(job.competition)
+    kinds = [below.index(name) if name in below else -1 for name in found.members]
+    picks, units = PICKS.get(found.scored.kind, 10), np.unique(found.units, return_inverse=True)[1]
+    metric, counted = job.competition.metric, found.counted
+    return scores.nested(blend, found.parts, metric, kinds=kinds, picks=picks, units=units, counted=counted)
 
 
 def _of_length(job: Job, found: OutOfFold, of_folds: Sequence[float]) -> dict[str, float]:
