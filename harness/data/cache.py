@@ -160,7 +160,8 @@ def _build(
     folder = root / kind / key
     folder.mkdir(parents=True, exist_ok=True)
     small = np.array([looks.SIDE, looks.SIDE, channels])
-    total = int(shapes.prod(axis=1).sum()) + len(shapes) * int(small.prod())
+    lengths, looked = shapes.prod(axis=1), len(shapes) * int(small.prod())
+    total = int(lengths.sum()) + looked
     # one builder at a time; a reader of a complete cache waits for nobody
     with FileLock(folder / "lock") if not (folder / "complete.json").exists() else nullcontext():
         decoded = 0
@@ -176,13 +177,11 @@ def _build(
             decoded, spoilt = _fill(folder, decode, shapes, size_of, small, label or kind, progress)
             files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total, "spoilt": spoilt})
             (folder / JOURNAL).unlink(missing_ok=True)
-    pixels, thumbnails = files.read_array(folder / "pixels.npy", "uint8", total), None
+    pixels, thumbnails = files.read_array(folder / "pixels.npy", "uint8", total - looked), None
     if channels:
-        count = len(shapes) * int(small.prod())
-        thumbnails = files.read_array(folder / "thumbnails.npy", "uint8", count).reshape(-1, *small)
+        thumbnails = files.read_array(folder / "thumbnails.npy", "uint8", looked).reshape(-1, *small)
     known = json.loads((folder / "complete.json").read_text(encoding="utf-8")).get("spoilt", {})
     spoilt = {int(index): (problem, fix) for index, (problem, fix) in known.items()}
-    lengths = shapes.prod(axis=1)
     sizes = files.read_array(folder / "sizes.npy", "int64", 2 * len(shapes)).reshape(-1, 2)
     return Cache(pixels, shapes, sizes, np.cumsum(lengths) - lengths, key, decoded, spoilt, thumbnails)
 
