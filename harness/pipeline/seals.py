@@ -19,6 +19,7 @@ from harness.pipeline.job import Job
 from harness.pipeline.nets import Fitted, fit_rows, read_fitted
 from harness.pipeline.network import fitted_file, out_of_fold_file
 from harness.pipeline.parts import Data
+from harness.pipeline.rungs import constant_name
 from harness.pipeline.score import member_names
 
 SAME = 1e-9  # relative: what another processor rounds otherwise
@@ -68,8 +69,14 @@ def check_members(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan)
             record = json.loads((job.run.path / "phases" / f"{phase}{fold}.json").read_text(encoding="utf-8"))
             _same_folds(record.get("folds_hash", own), own, f"the record {phase}{fold}", fold, names)
         for member in member_names(job):
+            if member == constant_name(job.competition):
+                continue  # worked out anew from the training rows
             path = out_of_fold_file(job.run, fold, member)
-            facts: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            seal = path.with_suffix(".json")
+            if not seal.exists():
+                fix = f"remove phases/fold{fold}.json and phases/cheap{fold}.json, and resume the run"
+                raise RunError("is missing: it says whose the predictions beside it are", file=seal, fix=fix)
+            facts: dict[str, Any] = json.loads(seal.read_text(encoding="utf-8"))
             _same_folds(facts["folds_hash"], own, f"{member} of fold {fold}", fold, names)
             if (facts["member"], facts["fold"]) != (member, fold) or facts["content"] != hash_file(path):
                 problem = f"is not what {member} of fold {fold} predicted (rows {names})"
