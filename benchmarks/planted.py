@@ -201,7 +201,7 @@ def _other_folds(on: Bed) -> str | None:
     plan, job = planning.plan_folds(on.competition, on.config, on.data), _job(on)
     other = override(on.config, [f"data.folds={plan.number - 1}"])
     foreign = planning.plan_folds(on.competition, other, on.data)
-    members = score.member_names(job)
+    members = [name for name in score.member_names(job) if name != rungs.constant_name(job.competition)]
     for place, member in enumerate(members):
         dealt = foreign if place == len(members) - 1 else plan
         predicted = rungs.fit_constant(job, on.data, dealt, 0)(on.data, dealt.validation(0).tolist())
