@@ -183,7 +183,7 @@ def _records(path: Path, *, lines: int | None = None) -> list[list[str]]:
     try:
         with path.open(encoding="utf-8-sig") as handle:
             text = handle.read() if lines is None else "".join(handle.readline() for _ in range(lines))
-        first = text.partition("\n")[0]
+        first = re.sub('"[^"]*"', "", text[:65_536]).partition("\n")[0]  # quoted cells may hold anything
         separator = next((mark for mark in ",\t;" if mark in first), ",")
         limit = csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
         try:

@@ -190,3 +190,11 @@ def test_what_is_no_number_is_told_with_file_row_column_and_fix(text: str, told:
 
 def test_no_number_that_is_read_is_infinite() -> None:
     assert math.isfinite(listing.number("9" * 300, file=Path("train.csv"), row=2, column="price"))
+
+
+@pytest.mark.parametrize(
+    "text", ['"price, in euro"\tname\n5\tx\n', '"a\n,b"\tname\n5\tx\n', '"a ""quoted"", word"\tname\n5\tx\n']
+)
+def test_separators_and_line_ends_inside_quoted_names_do_not_count(text: str, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(text)
+    assert listing.read_all(tmp_path / "table.csv")["name"] == ["x"]

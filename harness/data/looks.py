@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from harness.data.pictures import shrink
@@ -30,8 +31,9 @@ SIGNS = np.stack(
 def thumbnail(picture: np.ndarray) -> np.ndarray:
     """uint8 [32, 32, C] of a uint8 [H, W, C] picture, stretched to a square."""
     while min(picture.shape[:2]) >= 4 * SIDE and picture.shape[0] % 2 == picture.shape[1] % 2 == 0:
-        # halving by whole pixels has a fast path: a third of the time from 256 pixels down
-        picture = shrink(picture, (picture.shape[0] // 2, picture.shape[1] // 2))
+        # halfway between two pixels lies their mean: the bits of an area, in two thirds of its time
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = cv2.resize(picture, half, interpolation=cv2.INTER_LINEAR).reshape(*half[::-1], picture.shape[2])
     return shrink(picture, (SIDE, SIDE))
 
 

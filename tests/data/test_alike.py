@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data import alike
+from harness.data import alike, looks
 from harness.data.alike import merge_groups
 from harness.data.looks import thumbnail
 
@@ -168,3 +168,11 @@ def test_merged_groups_agree_with_a_search_from_row_to_row(rows: list[tuple[int,
 def test_a_path_of_many_links_is_one_group() -> None:
     shuffled = np.random.default_rng(0).permutation(4000)
     assert (merge_groups((shuffled // 2).tolist(), ((shuffled + 1) // 2).tolist()) == 0).all()
+
+
+def test_a_thumbnail_is_the_mean_of_areas_halved_exactly() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (256, 384, 3), dtype=np.uint8)
+    halves = picture
+    for size in ((192, 128), (96, 64)):
+        halves = cv2.resize(halves, size, interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(looks.thumbnail(picture), cv2.resize(halves, (32, 32), interpolation=cv2.INTER_AREA))
