@@ -22,20 +22,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.judging import Trial, judged, summary
 from benchmarks.noise import TYPES, Noise, noise
 from harness import pipeline
 from harness.competition import Competition
 from harness.config import from_json
 from harness.evaluation import scores
 from harness.evaluation.choice import Evidence, Weights
-from harness.evaluation.intervals import bootstrap, standard_error
 from harness.metrics import Metric
 from harness.pipeline import World, rungs, score
 from harness.pipeline.job import Job
@@ -47,56 +47,7 @@ from harness.runs import Run
 
 RESULTS = Path(__file__).parent / "results"
 ROWS, TABLE = RESULTS / "honesty.csv", RESULTS / "honesty.md"
-SEEDS, WITHIN, ERRORS, RESAMPLES = 100, 0.9, 2.0, 200
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A run on noise.
-
-    Attributes:
-        type, seed: which labels.
-        score: as the run reports it.
-        chance: of the best constant answer.
-        gain: the score minus chance, positive where it is better than chance.
-        error: standard error of the score, over its groups.
-        paired: standard error of the difference.
-        constant: weight of the constant answer in the submission.
-        optimism: as the run reports it.
-        seconds: of the run and of this judgement.
-    """
-
-    type: str
-    seed: int
-    score: float
-    chance: float
-    gain: float
-    error: float
-    paired: float
-    constant: float = 0.0
-    optimism: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def within(self) -> bool:
-        """Whether the score is within two standard errors of chance."""
-        return abs(self.gain) <= ERRORS * self.error + 1e-9 * abs(self.chance)
-
-
-def judged(name: str, seed: int, pair: tuple[np.ndarray, np.ndarray], groups: np.ndarray, metric: Metric) -> Trial:
-    """A score beside chance.
-
-    Args:
-        pair: [N, S] statistics of what is scored, and of the best constant answer, of the same rows.
-        groups: int64 [N], what the metric pools over; rows of a group are drawn together.
-    """
-    value, chance = (float(metric.reduce(one, groups)) for one in pair)
-    drawn = bootstrap(pair[0], groups, groups, metric, resamples=RESAMPLES, seed=seed)
-    units = len(np.unique(groups))
-    error = float(np.std(drawn) * (units / (units - 1)) ** 0.5)
-    paired = standard_error(*pair, groups, groups, metric, resamples=RESAMPLES, seed=seed)
-    gain = value - chance if metric.higher_is_better else chance - value
-    return Trial(name, seed, value, chance, gain, error, paired)
+SEEDS = 100
 
 
 def trial(name: str, seed: int, folder: Path, *settings: str) -> Trial:
@@ -137,8 +88,10 @@ def against_constant(made: Noise, run: Run, world: World) -> tuple[tuple[np.ndar
         shares = dict(zip(places, weights, strict=True))
         return every(tuple(shares.get(place, 0.0) for place in range(len(found.members))))
 
-    units = np.unique(found.units, return_inverse=True)[1] if len(places) > 1 else None
-    chance = scores.nested(blend, found.parts, metric, kinds=range(len(places)), units=units, counted=rows)
+    finer = scores.finer_parts(found.parts, found.units, contiguous=data.competition.folds.contiguous)
+    chance = scores.nested(
+        blend, found.parts, metric, kinds=range(len(places)), constant=len(places) > 1, finer=finer, counted=rows
+    )
     return (together.statistics[rows], chance.statistics[rows]), found.scored.groups[rows], metric
 
 
@@ -146,34 +99,6 @@ def constants(competition: Competition) -> Sequence[str]:
     """Members that look at no input: the constant rung, and the mean of all masks or maps before it."""
     names = rungs.names(competition)
     return names if competition.task.kind in ("mask", "classes") else names[1:]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the trials of a type say.
-
-    Attributes:
-        number: of trials.
-        within: how many are within two standard errors of chance.
-        mean, error: of the gains, and its standard error over the seeds.
-    """
-
-    number: int
-    within: int
-    mean: float
-    error: float
-
-    @property
-    def honest(self) -> bool:
-        """Whether nine of ten are within chance and the mean is not above it."""
-        return self.within >= WITHIN * self.number and self.mean <= ERRORS * self.error + 1e-12
-
-
-def summary(trials: Sequence[Trial]) -> Summary:
-    """Counts, mean and standard error of the trials of one type."""
-    gains = [one.gain for one in trials]
-    error = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
-    return Summary(len(trials), sum(one.within for one in trials), statistics.fmean(gains), error)
 
 
 def known() -> list[Trial]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.honesty import RESAMPLES, Trial, judged, summary, table, trial
+from benchmarks.honesty import table, trial
+from benchmarks.judging import RESAMPLES, Trial, judged, summary
 from benchmarks.noise import TYPES, noise
 from harness.evaluation.scores import alone, nested
 from harness.metrics import ACCURACY
@@ -91,4 +92,6 @@ def test_a_trial_s_standard_error_is_that_of_its_mean() -> None:
     constant[:60] = 1
     found = judged("one label", 1, (hits.astype(float), constant), np.arange(200), ACCURACY)
     assert (found.score, found.chance) == (hits.mean(), 0.3)
+    paired = np.std(hits - constant, ddof=1) / 200**0.5
+    assert found.paired == pytest.approx(paired, rel=4 / RESAMPLES**0.5)
     assert found.error == pytest.approx((0.3 * 0.7 / 200) ** 0.5, rel=4 / RESAMPLES**0.5)

@@ -40,35 +40,6 @@ def interval(
     return float(low), float(high)
 
 
-def standard_error(
-    one: np.ndarray,
-    other: np.ndarray,
-    metric_groups: np.ndarray,
-    resampled: Sequence[str] | np.ndarray,
-    metric: Metric,
-    *,
-    resamples: int = 200,
-    seed: int = 0,
-) -> float:
-    """The standard error of the difference of two scores of the same rows; 0 for a single unit, which cannot tell.
-
-    Both are scored on the same draws of units, so that what is hard for both cancels. With few units the bootstrap's
-    spread is too small by (U - 1) / U, which is made good. Source: Efron and Tibshirani 1993, chapters 6 and 13.
-
-    Args:
-        one, other: [N, S].
-        metric_groups, resampled: as `interval` takes them.
-    """
-    values = [
-        bootstrap(statistics, metric_groups, resampled, metric, resamples=resamples, seed=seed)
-        for statistics in (one, other)
-    ]
-    if not len(values[0]):
-        return 0.0
-    units = len(np.unique(np.asarray(resampled)))
-    return float(np.std(values[0] - values[1]) * (units / (units - 1)) ** 0.5)
-
-
 def bootstrap(
     statistics: np.ndarray,
     metric_groups: np.ndarray,

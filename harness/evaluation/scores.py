@@ -69,6 +69,24 @@ def choice_parts(folds: np.ndarray, units: Sequence[str], *, contiguous: bool, n
     return codes * number // len(order) if contiguous else codes % number
 
 
+def finer_parts(parts: np.ndarray, units: Sequence[str], *, contiguous: bool) -> np.ndarray:
+    """int64 [N]: the parts, each in halves where there are two: what one of them chooses is checked within it.
+
+    Args:
+        parts: int64 [N].
+        units, contiguous: as `choice_parts` takes them.
+    """
+    numbers = np.unique(parts)
+    if len(numbers) != 2:
+        return parts
+    finer = np.empty_like(parts)
+    for place, number in enumerate(numbers):
+        rows = np.flatnonzero(parts == number)
+        own = choice_parts(np.zeros(len(rows)), [units[row] for row in rows.tolist()], contiguous=contiguous, number=2)
+        finer[rows] = 2 * place + own
+    return finer
+
+
 def nested(
     blend: Blend,
     parts: np.ndarray,
@@ -76,7 +94,8 @@ def nested(
     *,
     kinds: Sequence[int] = (0,),
     picks: int = 10,
-    units: np.ndarray | None = None,
+    constant: bool = False,
+    finer: np.ndarray | None = None,
     counted: np.ndarray | None = None,
 ) -> Nested:
     """Scores every row with the weights and the decision chosen on the rows of the other parts.
@@ -88,8 +107,8 @@ def nested(
         parts: int64 [N], the folds, or parts of an only one (`choice_parts`).
         kinds: [M], members of one kind stand for each other: see `greedy`.
         picks: of the greedy choice.
-        units: int64 [N], where the last member is a constant answer, which the others must gain on by more than their
-            noise: rows that resemble each other share one. See `Choice`.
+        finer: int64 [N], the parts that mixtures and the constant are checked over (`finer_parts`); `parts` by default.
+        constant: whether the last member is a constant answer, which the others must gain on: see `Choice`.
         counted: bool [N], the rows that are scored; others only help to choose. All by default.
     """
     numbers = [int(number) for number in np.unique(parts)]
@@ -98,8 +117,9 @@ def nested(
         weights, decisions = {numbers[0]: first}, {numbers[0]: blend(first).untold()}
         final_weights, final = first, decisions[numbers[0]]
     else:
-        choice = Choice(blend, parts, metric, kinds, picks, units)
-        chosen = {number: choice.checked(frozenset({number})) for number in numbers}
+        finer = parts if finer is None else finer
+        choice = Choice(blend, finer, metric, kinds, picks, constant)
+        chosen = {number: choice.checked(frozenset(finer[parts == number].tolist())) for number in numbers}
         weights = {number: weights for number, (weights, _) in chosen.items()}
         decisions = {number: decision for number, (_, decision) in chosen.items()}
         final_weights, final = choice.checked(frozenset())

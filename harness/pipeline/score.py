@@ -209,9 +209,17 @@ def weighed(job: Job, found: OutOfFold, blend: Blend) -> scores.Nested:
     """The nested result of all members together; the network answers with views or without."""
     below = rungs.names(job.competition)
     kinds = [below.index(name) if name in below else -1 for name in found.members]
-    picks, units = PICKS.get(found.scored.kind, 10), np.unique(found.units, return_inverse=True)[1]
-    metric, counted = job.competition.metric, found.counted
-    return scores.nested(blend, found.parts, metric, kinds=kinds, picks=picks, units=units, counted=counted)
+    metric, picks = job.competition.metric, PICKS.get(found.scored.kind, 10)
+    return scores.nested(
+        blend,
+        found.parts,
+        metric,
+        kinds=kinds,
+        picks=picks,
+        constant=True,
+        finer=scores.finer_parts(found.parts, found.units, contiguous=job.competition.folds.contiguous),
+        counted=found.counted,
+    )
 
 
 def _of_length(job: Job, found: OutOfFold, of_folds: Sequence[float]) -> dict[str, float]:
