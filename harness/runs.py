@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import files
-from harness.errors import RunError
+from harness.errors import HarnessError, RunError
 from harness.hashing import hash_value
 
 BASE = Path("submissions")
@@ -99,7 +99,7 @@ class Run:
                 try:
                     yield
                     self._check_there(None)
-                except FileNotFoundError as error:
+                except (FileNotFoundError, HarnessError) as error:
                     self._check_there(error)
                     raise
                 finally:
@@ -110,7 +110,7 @@ class Run:
             name = f"process {who.get('process', '?')} on {who.get('host', '?')} works on this run"
             raise RunError(name, file=self.path, fix="wait for it, or end it") from error
 
-    def _check_there(self, missed: FileNotFoundError | None) -> None:
+    def _check_there(self, missed: Exception | None) -> None:
         if not (self.path / ".lock").exists():  # what was written since may have made the folder anew
             fix = "start a new run, and leave its folder where it is"
             raise RunError("was removed while the run was at work", file=self.path, fix=fix) from missed

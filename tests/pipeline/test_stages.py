@@ -138,7 +138,7 @@ def test_a_run_that_changes_a_later_stage_begins_after_the_earlier_ones(tmp_path
 def test_a_disk_without_room_keeps_no_stage(tmp_path: Path, shared_cache: Path) -> None:
     competition = registry.load(NAME)
     config = small(competition, *PROGRESSIVE)
-    tight = World(shared_cache, free=lambda path: 30_000_000)
+    tight = World(shared_cache, free=lambda path: 30_000_000 if path.name == "stages" else 10**12)
     pipeline.run(competition, config, request(only_folds=(1,)), out=tmp_path / "run", world=tight)
     again = list[str]()
     world = World(shared_cache, say=again.append)
