@@ -17,6 +17,7 @@ from harness.pipeline.preparation import World, data_root
 from harness.runs import Run
 from harness.training.shards import ALONE, Shard
 
+SCHEMA = 1  # of config.json and scores.json: keys are only added
 Method = Literal["branch", "lite", "tpe", "grid"]
 
 

@@ -35,7 +35,7 @@ def test_what_breaks_the_level_is_in_the_record_and_survives_a_resume(
     competition, world = registry.load(NAME), World(shared_cache)
     config = small(competition, "data.folds=2")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.ending.score, "score", interrupted)
+        patch.setattr(pipeline.arrow.ending.score, "score", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pipeline.run(competition, config, request(), out=tmp_path / "run", world=world)
     result = pipeline.resume(runs.Run(tmp_path / "run"), data=None, world=world)
