@@ -135,6 +135,21 @@ def read_array(path: Path, kind: str, length: int) -> np.ndarray:
     return array
 
 
+def read_json(path: Path, *, fix: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        RunError: unreadable, or none.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"unreadable ({error})", file=path, fix=fix) from error
+    if not isinstance(value, dict):
+        raise RunError("holds no JSON object", file=path, fix=fix)
+    return value
+
+
 def append_line(path: Path, value: Any) -> None:
     """Adds one JSON line to a log, on a line of its own even where a killed process left a torn one."""
     with open(path, "a+b") as handle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -183,10 +182,4 @@ def best(competition: str, *, higher_is_better: bool) -> dict[str, Any] | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"unreadable ({error})", file=path, fix="the run folder is damaged; start a new run") from error
-    if not isinstance(value, dict):
-        raise RunError("holds no JSON object", file=path, fix="the run folder is damaged; start a new run")
-    return value
+    return files.read_json(path, fix="the run folder is damaged; start a new run")

@@ -42,22 +42,24 @@ class Stop:
 
 
 @contextmanager
-def signals(*, ignored: tuple[int, ...] = (), say: bool = True) -> Iterator[Stop]:
+def signals(*, ignored: tuple[int, ...] = (), led: bool = False) -> Iterator[Stop]:
     """Yields what the first signal sets; a second one raises AtOnce wherever the process is.
 
     Outside the main thread, which alone hears signals, nothing changes.
 
     Args:
         ignored: signals that another process answers.
-        say: on stderr, that the first was heard.
+        led: by another process, which says what it hears, and kills this one where it does not end.
     """
     stop = Stop()
 
     def hear(number: int, frame: FrameType | None) -> None:
+        if stop.by and led:
+            return
         if stop.by:
             raise AtOnce
         stop.by = signal.Signals(number).name
-        if not say:
+        if led:
             return
         # past all buffers, as a handler may interrupt whoever holds them; the terminal may be what is gone
         with suppress(OSError):
@@ -66,7 +68,9 @@ def signals(*, ignored: tuple[int, ...] = (), say: bool = True) -> Iterator[Stop
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in ASKING}
+    found: dict[int, Any] = {number: signal.getsignal(number) for number in ASKING}
+    # what was ignored when the process began stays so: nohup, and Ctrl-C of what runs in the background of a script
+    before = {number: was for number, was in found.items() if was is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, signal.SIG_IGN if number in ignored else hear)
     try:

@@ -250,9 +250,9 @@ def test_the_standard_preset_is_the_defaults_and_best_doubles_the_epochs() -> No
     assert [stage.epochs for stage in PRESETS["best"](TWO_STAGES).stages] == [6, 2]
 
 
-def test_alike_pictures_are_ignored_for_a_reason_only() -> None:
-    assert override(TrainConfig(), ["data.duplicates=ignore: other scenes"]).data.ignored == "other scenes"
-    assert TrainConfig().data.ignored == ""
-    for wrong in ("ignore", "ignore:", "ignore:  ", "no"):
-        with pytest.raises(ConfigError, match="give group, or a reason"):
-            override(TrainConfig(), [f"data.duplicates={wrong}"])
+@pytest.mark.parametrize("name", ["leaks", "duplicates"])
+def test_what_protects_a_score_is_turned_off_with_a_reason_only(name: str) -> None:
+    config = override(TrainConfig(), [f"data.{name}=ignore: the names are the labels"])
+    assert config.data.ignored(name) == "the names are the labels"  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=f"data.{name}=ignore"):
+        override(TrainConfig(), [f"data.{name}=ignore"])

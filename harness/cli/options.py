@@ -107,6 +107,10 @@ def at_work(cache: Path | None) -> Iterator[Any]:
     """Yields the world of a command that may take long: bars on stderr, signals that end it at a good place."""
     from harness import display
 
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # each would hear at another step, and torchrun ends them all
+        with display.bars() as progress:
+            yield world_of(cache, progress=progress, began=process_began())
+        return
     with stopping.signals() as stop, display.bars() as progress:
         yield world_of(cache, progress=progress, began=process_began(), tick=stop.check, halt=stop.check)
 

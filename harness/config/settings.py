@@ -130,6 +130,7 @@ class DataSettings:
         unit: what a text is a sequence of.
         quarantine: share of the rows that may be unusable (a picture or mask that does not decode, a target that is
             none): training rows are left out, test pictures answered as black ones; one row more ends the run.
+        leaks: "stop" ends the run where a name or a column tells the target; "ignore: <why>" does not look.
         duplicates: "group" keeps identical and nearly identical pictures in one fold; "ignore: <why>" does not.
     """
 
@@ -138,19 +139,22 @@ class DataSettings:
     split: Literal["folds", "published"] = "folds"
     unit: Literal["word", "char", "byte"] = "word"
     quarantine: float = 0.01
+    leaks: str = "stop"
     duplicates: str = "group"
 
     def __post_init__(self) -> None:
         require(self.folds is None or self.folds >= 2, f"data.folds={self.folds}", "at least two folds")
         for name in ("holdout", "quarantine"):
             require(0 <= getattr(self, name) < 1, f"data.{name}={getattr(self, name)}", "the share lies in [0, 1)")
-        known = self.duplicates == "group" or self.ignored
-        require(bool(known), f"data.duplicates={self.duplicates}", 'give group, or a reason: "ignore: other scenes"')
+        names: tuple[tuple[Literal["duplicates", "leaks"], str], ...] = (("duplicates", "group"), ("leaks", "stop"))
+        for name, usual in names:
+            known = getattr(self, name) == usual or self.ignored(name)
+            fix = f'give {usual}, or a reason: "ignore: why"'
+            require(bool(known), f"data.{name}={getattr(self, name)}", fix)
 
-    @property
-    def ignored(self) -> str:
-        """Why alike pictures may lie in different folds; "" where they may not."""
-        kind, _, why = self.duplicates.partition(":")
+    def ignored(self, name: Literal["duplicates", "leaks"]) -> str:
+        """Why alike pictures may lie in different folds, or names tell the target; "" where they may not."""
+        kind, _, why = getattr(self, name).partition(":")
         return why.strip() if kind == "ignore" else ""
 
 

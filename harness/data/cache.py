@@ -11,7 +11,6 @@ N files, H height, W width, C channels.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -180,7 +179,7 @@ def _build(
     pixels, thumbnails = files.read_array(folder / "pixels.npy", "uint8", total - looked), None
     if channels:
         thumbnails = files.read_array(folder / "thumbnails.npy", "uint8", looked).reshape(-1, *small)
-    known = json.loads((folder / "complete.json").read_text(encoding="utf-8")).get("spoilt", {})
+    known = files.read_json(folder / "complete.json", fix=f"remove {folder}: it is made again").get("spoilt", {})
     spoilt = {int(index): (problem, fix) for index, (problem, fix) in known.items()}
     sizes = files.read_array(folder / "sizes.npy", "int64", 2 * len(shapes)).reshape(-1, 2)
     return Cache(pixels, shapes, sizes, np.cumsum(lengths) - lengths, key, decoded, spoilt, thumbnails)
@@ -219,7 +218,8 @@ def _fill(
     pixels = files.grow_array(folder / "pixels.npy", int(ends[-1]) if len(ends) else 0)
     flat = files.grow_array(folder / "thumbnails.npy", len(shapes) * int(small.prod())) if small.all() else None
     thumbnails = None if flat is None else flat.reshape(-1, *small)
-    noted: dict[str, Any] = json.loads(journal.read_text(encoding="utf-8")) if journal.exists() else {"sizes": []}
+    again = f"remove {folder}: it is made again"
+    noted: dict[str, Any] = files.read_json(journal, fix=again) if journal.exists() else {"sizes": []}
     done, spoilt = noted["sizes"], noted.get("spoilt", {})
     before = len(done)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:

@@ -6,6 +6,7 @@ B rows, C channels, H height, W width, F numbers, K categories.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -102,7 +103,7 @@ class Stream(Dataset):
             num_workers=workers,
             pin_memory=pin,
             generator=torch.Generator(),
-            worker_init_fn=_single_thread if workers else None,
+            worker_init_fn=_begin if workers else None,
         )
         for inputs, targets, rows in loader:
             yield Batch(inputs, targets, rows)
@@ -144,5 +145,8 @@ def _channels_first(picture: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(picture.transpose(2, 0, 1), order="C"))
 
 
-def _single_thread(_: int) -> None:
+def _begin(_: int) -> None:
+    """In a loading process: one thread, and no answer to Ctrl-C, which the run answers."""
     cv2.setNumThreads(0)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)

@@ -33,37 +33,46 @@ class Told:
     of: int
 
 
-def of_names(names: Sequence[str], labels: np.ndarray, fold: np.ndarray) -> Told | None:
-    """What in the names tells the labels (int64 [N]), or None.
+def keys_of(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """What a name may tell by -> int64 [N], equal where that is; what is equal nowhere or everywhere is left out.
 
-    Looked at are the whole name, its letters, and each part at its place, parts being runs of letters or of digits.
+    The whole name, its letters, and each part at its place, parts being runs of letters or of digits.
     """
     parts = [PART.findall(name.casefold()) for name in names]
     letters = [" ".join(part for part in row if not part.isdigit()) for row in parts]
-    keys = {"the name": list(map(str, names)), "the letters": letters}
+    keys: dict[str, Sequence[str]] = {"the name": list(map(str, names)), "the letters": letters}
     for place in range(max(map(len, parts), default=0)):
         keys[f"part {place + 1}"] = [row[place] if place < len(row) else "" for row in parts]
-    return next((told for by, cells in keys.items() if (told := of_cells(cells, labels, fold, by=by))), None)
+    coded = {by: codes_of(cells) for by, cells in keys.items()}
+    return {by: codes for by, codes in coded.items() if 1 < len(np.unique(codes)) < len(codes)}
 
 
-def of_cells(cells: Sequence, labels: np.ndarray, fold: np.ndarray, *, by: str) -> Told | None:
-    """What equal cells in other folds say of the labels (int64 [N]), where that is nearly all."""
+def codes_of(cells: Sequence) -> np.ndarray:
+    """int64 [N]: equal cells have equal numbers."""
+    numbers: dict = {}
+    return np.array([numbers.setdefault(cell, len(numbers)) for cell in cells], dtype=np.int64)
+
+
+def of_names(keys: dict[str, np.ndarray], labels: np.ndarray, fold: np.ndarray) -> Told | None:
+    """What of `keys_of` names tells the labels (int64 [N]), or None."""
+    return next((told for by, codes in keys.items() if (told := of_codes(codes, labels, fold, by=by))), None)
+
+
+def of_codes(codes: np.ndarray, labels: np.ndarray, fold: np.ndarray, *, by: str, least: float = NEARLY) -> Told | None:
+    """What equal codes (`codes_of`) in other folds say of the labels (int64 [N]), where that is nearly all."""
     inside = np.flatnonzero(fold >= 0)
     if len(inside) < LEAST:
         return None
-    numbers: dict = {}
-    codes = np.array([numbers.setdefault(cells[row], len(numbers)) for row in inside.tolist()])
     truth = np.unique(labels[inside], return_inverse=True)[1]
-    guess, usual = _guess(codes, truth, np.unique(fold[inside], return_inverse=True)[1])
+    guess, usual = _guess(codes[inside], truth, np.unique(fold[inside], return_inverse=True)[1])
     right, base = guess == truth, usual == truth
-    few = (right & ~base).sum() < MINORITY or right.mean() < NEARLY or (~right).sum() > LEFT * (~base).sum()
+    few = (right & ~base).sum() < MINORITY or right.mean() < least or (~right).sum() > LEFT * (~base).sum()
     return None if few else Told(by, inside[right], len(inside))
 
 
 def of_numbers(names: Sequence[str], values: np.ndarray, fold: np.ndarray) -> Told | None:
-    """A number in the names, or the order of the rows, that ranks as the values (float [N]) do."""
-    parts = [re.findall(r"\d+", name) for name in names]
-    keys = {"the order of the rows": np.arange(len(values), dtype=np.float64)}
+    """A number in the names that ranks as the values (float [N]) do."""
+    parts, keys = [re.findall(r"\d+", name) for name in names], dict[str, np.ndarray]()
     for place in range(min(map(len, parts), default=0)):
         keys[f"number {place + 1}"] = np.array([float(row[place][:15]) for row in parts])
     return next((told for by, cells in keys.items() if (told := of_ranks(cells, values, fold, NEARLY, by=by))), None)

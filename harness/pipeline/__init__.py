@@ -52,16 +52,18 @@ def _run(
         "request": asdict(noted),
         "config": as_json(config),
     }
+    ours = False
     try:
         with halting.resumable(folder), folder.alone(), processes.shared_threads(request):
             files.write_json(folder.path / "config.json", settings)  # from here on the run can be resumed
+            ours = True
             world.say(f"run {folder.path}")
             return arrow.proceed(competition, folder, settings, request, world, shard)
     except KeyboardInterrupt:
         world.say(f"go on with: harness resume {folder.path}")
         raise
     except HarnessError as error:
-        begun = (folder.path / "config.json").exists()  # else somebody has removed it
+        begun = ours and (folder.path / "config.json").exists()  # else another process's, or removed by somebody
         if error.exit_code == 2 and begun and "data_hash" not in folder.settings():
             folder.discard()  # nothing was done yet: a mistake in the data leaves no empty run behind
         raise

@@ -198,7 +198,9 @@ def own_ids(run: Run) -> set[str]:
     with open(run.path / "folds.csv", newline="", encoding="utf-8") as handle:
         folds = {row["id"]: int(row["fold"]) for row in csv.DictReader(handle)}
     held_out = {identity for identity, fold in folds.items() if fold == HELD_OUT}
-    scored = counted_folds(run.folds_trained(), run.settings().get("tuned", {}).get("chosen_on", ()))
+    earlier = "choices" not in (run.scores() or {"choices": {}})  # versions that scored the folds that chose too
+    chose = () if earlier else run.settings().get("tuned", {}).get("chosen_on", ())
+    scored = counted_folds(run.folds_trained(), chose)
     return held_out or {identity for identity, fold in folds.items() if fold in scored}
 
 

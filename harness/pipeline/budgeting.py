@@ -127,7 +127,7 @@ def begun(run: runs.Run, seconds: float, world: World, *, more: float | None = N
         OutOfTime: nothing is left.
     """
     path = run.path / "clock.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = files.read_json(path, fix="remove it: the clock starts anew") if path.exists() else {}
     earlier = float(before.get("used", 0.0))
     left = before.get("seconds", seconds) - earlier if more is None else more
     if left < 1:

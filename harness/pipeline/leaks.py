@@ -46,11 +46,12 @@ def with_pseudo(data: Data, plan: FoldPlan) -> FoldPlan:
     return FoldPlan(fold, plan.number, (*plan.told, f"{told} in that fold alone, and is never scored"), made_by)
 
 
-def check_plan(data: Data, plan: FoldPlan, *, published: bool) -> list[str]:
+def check_plan(data: Data, plan: FoldPlan, *, published: bool, ignore: str = "") -> list[str]:
     """Holds folds against groups and alike pictures, and names and columns against the target; sentences for the user.
 
     Args:
         published: whether the data's authors dealt the folds, who may have cut groups.
+        ignore: why names and columns may tell the target; "" looks at them.
 
     Raises:
         LeakError: a group in two folds, a group written twice, or something that tells the target.
@@ -70,8 +71,17 @@ def check_plan(data: Data, plan: FoldPlan, *, published: bool) -> list[str]:
             crossing.check(
                 data.looks.tolist(), plan.fold, data.picture_names(data.root), what="a set of alike pictures"
             )
+    if ignore:
+        return [*told, f"names and columns are not asked whether they tell the target: {ignore}"]
     _check_names(data, plan)
     _check_columns(data, plan)
+    values = _values(data)
+    if values is not None and telling.of_ranks(
+        np.arange(len(data), dtype=np.float64), values, plan.fold, telling.NEARLY, by="order"
+    ):
+        told.append(
+            "the rows are sorted by the target: no model sees that, but whoever knows the test rows' order does"
+        )
     return told
 
 
@@ -80,23 +90,31 @@ def _check_names(data: Data, plan: FoldPlan) -> None:
     if data.competition.picture is not None:
         names["file name"] = [Path(path).stem for path in data.rows[data.competition.picture.column]]
         names["id"] = [Path(name).name for name in names["id"]]  # of an id that is a path, folders are the layout
-    values = _values(data)
+    values, labels = _values(data), _labels(data)
+    folders = _folders(data) if labels else None
     for what, cells in names.items():
         if values is not None:
             _stop(data, what, telling.of_numbers(cells, values, plan.fold))
-        for labels in _labels(data):
-            if not _folders_tell(data, labels, plan):
-                _stop(data, what, telling.of_names(cells, labels, plan.fold))
+        keys = telling.keys_of(cells) if labels else {}
+        for one in labels:
+            found = telling.of_names(keys, one, plan.fold)
+            if found is not None and not _folders_tell(folders, one, plan):
+                _stop(data, what, found)
 
 
-def _folders_tell(data: Data, labels: np.ndarray, plan: FoldPlan) -> bool:
-    """Whether class folders are the layout: their names are where the labels were read."""
+def _folders(data: Data) -> list[str] | None:
     if data.competition.picture is None:
+        return None
+    return [str(Path(path).parent) for path in data.rows[data.competition.picture.column]]
+
+
+def _folders_tell(folders: list[str] | None, labels: np.ndarray, plan: FoldPlan) -> bool:
+    """Whether class folders are the layout: their names are where the labels were read."""
+    if folders is None:
         return False
-    folders = [str(Path(path).parent) for path in data.rows[data.competition.picture.column]]
     counts = Counter(folders)
     fold = np.where([counts[folder] > 1 for folder in folders], plan.fold, PSEUDO)  # one of its own says nothing
-    return telling.of_cells(folders, labels, fold, by="the folder") is not None
+    return telling.of_codes(telling.codes_of(folders), labels, fold, by="the folder") is not None
 
 
 def _check_columns(data: Data, plan: FoldPlan) -> None:
@@ -104,13 +122,15 @@ def _check_columns(data: Data, plan: FoldPlan) -> None:
         return
     values, numbers = _values(data), data.competition.table.numbers
     for column in (*numbers, *data.competition.table.categories):
-        cells = data.rows[column]
+        codes = telling.codes_of(data.rows[column])
         if values is not None and column in numbers:
             parsed = table.read_numbers(data.rows.columns, column)
             _stop(data, f"column '{column}'", telling.of_ranks(parsed, values, plan.fold, telling.EXACT, by="its rank"))
         labels = _labels(data) if values is None else [np.unique(values, return_inverse=True)[1]]
         for one in labels:
-            _stop(data, f"column '{column}'", telling.of_cells(cells, one, plan.fold, by="the cell"))
+            _stop(
+                data, f"column '{column}'", telling.of_codes(codes, one, plan.fold, by="the cell", least=telling.EXACT)
+            )
 
 
 def _values(data: Data) -> np.ndarray | None:
@@ -137,4 +157,5 @@ def _stop(data: Data, what: str, found: telling.Told | None) -> None:
     rows = named([data.rows.ids[row] for row in found.rows.tolist()])
     problem = f"the {what} tells the target by {found.by}: read from other folds it is right in {len(found.rows)} of"
     fix = "give the rows other names" if "column" not in what else "leave the column out of the inputs"
+    fix += ', or say why it may: -o data.leaks="ignore: why"'
     raise LeakError(f"{problem} {found.of} rows ({rows})", fix=fix)

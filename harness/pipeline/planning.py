@@ -34,7 +34,13 @@ def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> fol
     if len(own) < len(data):
         found = leaks.with_pseudo(data, found)
     return replace(
-        found, told=(*found.told, *leaks.check_plan(data, found, published=config.data.split == "published"))
+        found,
+        told=(
+            *found.told,
+            *leaks.check_plan(
+                data, found, published=config.data.split == "published", ignore=config.data.ignored("leaks")
+            ),
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from harness import registry, runs
 from harness.competition import Competition
 from harness.config import from_json
+from harness.data.folds import FoldPlan
 from harness.errors import DataError, RunError
 from harness.pipeline import answer, hardware, rungs
 from harness.pipeline.evidence import decision_from
@@ -56,15 +57,24 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
         assert own is not None, "read above"
         answer.write_own_submission(job, data=own)
         return folder.path / "submission.csv"
-    how = answer.Answering(
-        folds=folds,
-        weights=weights,
-        decision=decision,
-        data=own,
-        plan=None if own is None else plan_folds(competition, config, own),
-    )
+    plan = None if own is None else _plan_of(job, own, finished)
+    how = answer.Answering(folds=folds, weights=weights, decision=decision, data=own, plan=plan)
     answer.write_submission(job, test=test, how=how)
     return folder.path / "submission.csv"
+
+
+def _plan_of(job: Job, own: Data, finished: dict[str, Any]) -> FoldPlan:
+    """The folds of the run, dealt again.
+
+    Raises:
+        RunError: they are others: an earlier version dealt them.
+    """
+    config = replace(job.config, data=replace(job.config.data, leaks="ignore: it was looked at when the run began"))
+    plan = plan_folds(job.competition, config, own)
+    if plan.digest(own.rows.ids) != finished.get("folds_hash"):
+        fix = "predict with the version that trained it, or train it again"
+        raise RunError("the run has folds that this version deals otherwise", file=job.run.path, fix=fix)
+    return plan
 
 
 def _adapted(competition: Competition, root: Path, request: Request, world: World) -> Competition:

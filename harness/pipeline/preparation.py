@@ -114,7 +114,7 @@ def prepare(competition: Competition, config: TrainConfig, root: Path, world: Wo
     competition = replace(competition, task=competition.task.learn(rows[competition.target]))
     part = _read(competition, config, rows, world, label="", whole=_whole(competition, "train"), truth=True)
     values = {field.name: getattr(part, field.name) for field in fields(part)}
-    return Data(**values, root=root, ignore=config.data.ignored)
+    return Data(**values, root=root, ignore=config.data.ignored("duplicates"))
 
 
 def prepare_test(competition: Competition, config: TrainConfig, root: Path, world: World) -> Part | None:

@@ -184,7 +184,7 @@ def _work(task: Task, work: Work, card: str | None, waiting: Any, speaker: Conne
     """A process: opens the run, and does the task."""
     _end_with_parent()
     # the parent hears Ctrl-C too, and ends its processes
-    with stopping.signals(ignored=(signal.SIGINT, signal.SIGHUP), say=False) as stop:
+    with stopping.signals(ignored=(signal.SIGINT, signal.SIGHUP), led=True) as stop:
         _worked(task, work, card, waiting, speaker, stop)
 
 

@@ -5,12 +5,12 @@ Each check ends the run with a sentence that names the rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from harness import files
 from harness.data.folds import FoldPlan
 from harness.errors import LeakError, RunError
 from harness.hashing import hash_file
@@ -24,6 +24,7 @@ from harness.pipeline.score import member_names
 
 SAME = 1e-9  # relative: what another processor rounds otherwise
 PHASES = ("fold", "cheap")
+AGAIN = "remove it and resume the run: it is made again"
 Cell = Callable[[int], Sequence[str]]
 
 
@@ -66,7 +67,7 @@ def check_members(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan)
     for fold in folds:
         names = named([data.rows.ids[row] for row in plan.validation(fold).tolist()])
         for phase in PHASES:
-            record = json.loads((job.run.path / "phases" / f"{phase}{fold}.json").read_text(encoding="utf-8"))
+            record = files.read_json(job.run.path / "phases" / f"{phase}{fold}.json", fix=AGAIN)
             _same_folds(record.get("folds_hash", own), own, f"the record {phase}{fold}", fold, names)
         for member in member_names(job):
             if member == constant_name(job.competition):
@@ -76,9 +77,10 @@ def check_members(job: Job, folds: Sequence[int], *, data: Data, plan: FoldPlan)
             if not seal.exists():
                 fix = f"remove phases/fold{fold}.json and phases/cheap{fold}.json, and resume the run"
                 raise RunError("is missing: it says whose the predictions beside it are", file=seal, fix=fix)
-            facts: dict[str, Any] = json.loads(seal.read_text(encoding="utf-8"))
-            _same_folds(facts["folds_hash"], own, f"{member} of fold {fold}", fold, names)
-            if (facts["member"], facts["fold"]) != (member, fold) or facts["content"] != hash_file(path):
+            facts = files.read_json(seal, fix=AGAIN)
+            _same_folds(facts.get("folds_hash", "unknown"), own, f"{member} of fold {fold}", fold, names)
+            said = [facts.get(name) for name in ("member", "fold", "content")]
+            if said != [member, fold, hash_file(path)]:
                 problem = f"is not what {member} of fold {fold} predicted (rows {names})"
                 raise RunError(problem, file=path, fix="remove it and resume the run: it is predicted again")
 
@@ -105,7 +107,9 @@ def _differences(found: Fitted, own: Fitted, data: Data) -> Iterator[tuple[str, 
         numbers = {one.name: one for one in found.table.numbers} if found.table else {}
         for one in own.table.numbers:
             other = numbers.get(one.name)
-            if other is None or not _close((other.mean, other.spread), (one.mean, one.spread)):
+            # a standardised column's mean is rounding alone: it is compared with the spread
+            moved = other is None or abs(other.mean - one.mean) > SAME * max(one.spread, abs(one.mean))
+            if other is None or moved or not _close((other.spread,), (one.spread,)):
                 yield f"scale of column '{one.name}'", None, set()
             elif (other.mean, other.spread) == (one.mean, one.spread) and other != one:
                 yield f"bins of column '{one.name}'", None, set()

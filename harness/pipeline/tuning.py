@@ -6,7 +6,6 @@ train like it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -134,7 +133,9 @@ def _kept(job: Job, limit: Limit) -> Limit:
     """The limit with the epochs that the run's first process began with: lengths are compared with each other."""
     path = beginnings.search_folder(job.run) / "limit.json"
     if path.exists():
-        return replace(limit, epochs=json.loads(path.read_text(encoding="utf-8"))["epochs"])
+        return replace(
+            limit, epochs=files.read_json(path, fix="remove the folder it lies in").get("epochs", limit.epochs)
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(path, {"epochs": limit.epochs})
     return limit

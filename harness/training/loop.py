@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +88,7 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
     """
     state.net.train()
     call = wrapped(state.net, recipe.shard)
-    for batch in recipe.batches(state.cursor, until_step - state.step):
-        recipe.tick()
+    for batch in _fetched(recipe, state.cursor, until_step - state.step):
         now = rate(state.step)
         for group in state.optimizer.param_groups:
             group["lr"] = now.learning_rate * batch.share * group["scale"] * state.pace
@@ -110,6 +109,21 @@ def advance(state: TrainState, until_step: int, rate: Schedule, recipe: Recipe) 
             _read(state, rate, recipe)
     if state.unread_steps:  # the batches ended before that step: the time was over
         _read(state, rate, recipe)
+
+
+def _fetched(recipe: Recipe, cursor: int, count: int) -> Iterator[Batch]:
+    """The batches, with a look before each at whether the training is asked to end."""
+    batches = iter(recipe.batches(cursor, count))
+    for _ in range(count):
+        recipe.tick()
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError:
+            recipe.tick()  # a signal to all processes may have ended those that load pictures first
+            raise
+        yield batch
 
 
 def _read(state: TrainState, rate: Schedule, recipe: Recipe) -> None:

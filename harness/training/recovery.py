@@ -62,6 +62,9 @@ def train(
             state.falls, state.pace = falls, slower
             say(f"{error.problem}: back to step {state.step}, and on at {slower:g} times the rate")
             continue
+        except RuntimeError:
+            recipe.tick()  # the like in mid-step: what was kept before is gone on from
+            raise
         except Stopped:
             keep(state.snapshot(), good if state.step > good.facts["step"] else None)
             raise

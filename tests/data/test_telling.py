@@ -16,7 +16,7 @@ def letters(labels: np.ndarray) -> list[str]:
 
 def test_a_part_of_the_name_that_says_the_class_is_found_and_so_are_its_rows() -> None:
     labels = np.random.default_rng(0).integers(0, 3, 20)
-    found = telling.of_names(letters(labels), labels, FOLDS)
+    found = telling.of_names(telling.keys_of(letters(labels)), labels, FOLDS)
     assert found is not None
     assert (found.by, found.of) == ("the letters", 20)
     assert len(found.rows) == 20
@@ -25,7 +25,7 @@ def test_a_part_of_the_name_that_says_the_class_is_found_and_so_are_its_rows() -
 def test_a_code_among_other_parts_is_found_at_its_place() -> None:
     labels = np.random.default_rng(1).integers(0, 2, 20)
     names = [f"img{row * 7 % 20}x{label}y" for row, label in enumerate(labels.tolist())]
-    found = telling.of_names(names, labels, FOLDS)
+    found = telling.of_names(telling.keys_of(names), labels, FOLDS)
     assert found is not None
     assert found.by == "part 4"
 
@@ -34,18 +34,18 @@ def test_one_name_in_fifty_that_says_something_else_does_not_hide_the_others() -
     labels = np.random.default_rng(2).integers(0, 3, 100)
     names = letters(labels)
     names[3] = names[3].replace("abc"[labels[3]], "abc"[labels[3] - 1])
-    assert telling.of_names(names, labels, np.arange(100) % 5) is not None
+    assert telling.of_names(telling.keys_of(names), labels, np.arange(100) % 5) is not None
 
 
 def test_a_group_in_the_name_that_no_other_fold_has_tells_nothing() -> None:
     patient = np.repeat(np.arange(5), 4)
     names = [f"p{number}_{row}" for row, number in enumerate(patient.tolist())]
-    assert telling.of_names(names, patient % 2, patient) is None
+    assert telling.of_names(telling.keys_of(names), patient % 2, patient) is None
 
 
 def test_a_rare_tag_that_the_majority_gets_right_anyway_tells_nothing() -> None:
     labels = (np.arange(200) == 7).astype(int)
-    assert telling.of_cells(["a"] * 200, labels, np.arange(200) % 5, by="x") is None
+    assert telling.of_codes(telling.codes_of(["a"] * 200), labels, np.arange(200) % 5, by="x") is None
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -57,10 +57,20 @@ def test_a_number_that_ranks_as_the_target_does_is_found(direction: int) -> None
     assert found.by == "number 1"
 
 
-def test_rows_sorted_by_their_target_are_found() -> None:
-    found = telling.of_numbers(["a"] * 20, np.sort(np.random.default_rng(4).normal(size=20)), FOLDS)
-    assert found is not None
-    assert found.by == "the order of the rows"
+def test_the_order_of_the_rows_is_no_name() -> None:
+    values = np.sort(np.random.default_rng(4).normal(size=20))
+    assert telling.of_numbers(["a"] * 20, values, FOLDS) is None
+    assert telling.of_ranks(np.arange(20.0), values, FOLDS, telling.NEARLY, by="order") is not None
+
+
+def test_a_strong_column_that_is_wrong_in_one_of_a_hundred_rows_is_a_feature() -> None:
+    labels = np.arange(1000) % 2
+    cells = [f"odor {label if row % 100 else 1 - label}" for row, label in enumerate(labels.tolist())]
+    folds = np.arange(1000) // 2 % 5
+    assert telling.of_codes(telling.codes_of(cells), labels, folds, by="x", least=telling.EXACT) is None
+    assert telling.of_codes(
+        telling.codes_of([f"odor {label}" for label in labels.tolist()]), labels, folds, by="x", least=telling.EXACT
+    )
 
 
 def test_a_column_that_goes_along_with_the_target_but_is_not_it_tells_nothing() -> None:
@@ -86,10 +96,10 @@ def test_two_hundred_random_tables_raise_no_alarm(rows: int) -> None:
         random = np.random.default_rng(seed)
         folds, labels = np.arange(rows) % 5, random.integers(0, random.integers(2, 5), rows)
         names = [f"{random.choice(list('abc'))}{random.integers(0, 4)}_{random.integers(0, 99)}" for _ in range(rows)]
-        assert telling.of_names(names, labels, folds) is None, seed
+        assert telling.of_names(telling.keys_of(names), labels, folds) is None, seed
         assert telling.of_numbers(names, random.normal(size=rows), folds) is None, seed
         cells = random.integers(0, 3, rows).tolist()
-        assert telling.of_cells(cells, labels, folds, by="x") is None, seed
+        assert telling.of_codes(telling.codes_of(cells), labels, folds, by="x") is None, seed
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -108,10 +108,26 @@ def test_a_second_signal_ends_at_once() -> None:
     from harness.stopping import AtOnce, signals
 
     before = signal.getsignal(signal.SIGTERM)
-    with signals(say=False) as stop:
+    with signals() as stop:
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Stopped, match="stopped by SIGTERM"):
             stop.check()
         with pytest.raises(AtOnce):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_process_that_is_led_hears_no_second_signal_and_an_ignored_one_stays_ignored() -> None:
+    from harness.stopping import signals
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals(led=True) as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.by == ""
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.by == "SIGTERM"
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from harness.batch import Batch
 from harness.errors import DivergedError, Stopped
 from harness.training import loop, precision, recovery
 from harness.training.snapshots import Snapshot
@@ -180,3 +181,27 @@ def test_an_overflow_skips_its_step_and_the_scale_recovers_through_a_saved_state
 def test_the_scaler_does_nothing_but_in_fp16() -> None:
     assert not precision.scaler("fp32").is_enabled()
     assert not precision.scaler("bf16").is_enabled()
+
+
+def test_loading_processes_that_a_signal_ended_first_are_a_stop_and_no_bug(tmp_path: Path) -> None:
+    training, asked, kept = fresh(), [False], list[int]()
+    usual = recipe()
+
+    def batches(cursor: int, count: int) -> Iterator[Batch]:
+        for number, batch in enumerate(usual.batches(cursor, count)):
+            if number == 2:
+                asked[0] = True
+                raise RuntimeError("DataLoader worker (pid 7) exited unexpectedly")
+            yield batch
+
+    def halt() -> None:
+        if asked[0]:
+            raise Stopped("stopped", fix="go on")
+
+    def keep(snapshot: Snapshot, good: Snapshot | None) -> None:
+        kept.append(snapshot.facts["step"])
+
+    stopping = recipe(batches=batches, tick=halt)
+    with pytest.raises(Stopped):
+        recovery.train(training, TOTAL, RATE, stopping, every=4, keep=keep, say=lambda text: None)
+    assert kept == [2]
