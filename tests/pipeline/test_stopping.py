@@ -107,14 +107,19 @@ def command(out: Path, printed: Path) -> None:
 def test_a_second_signal_ends_at_once() -> None:
     from harness.stopping import AtOnce, signals
 
-    before = signal.getsignal(signal.SIGTERM)
-    with signals() as stop:
-        signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(Stopped, match="stopped by SIGTERM"):
-            stop.check()
-        with pytest.raises(AtOnce):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) == before
+    # a test run in the background of a script is started with Ctrl-C ignored
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with signals() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(Stopped, match="stopped by SIGTERM"):
+                stop.check()
+            with pytest.raises(AtOnce):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_a_process_that_is_led_hears_no_second_signal_and_an_ignored_one_stays_ignored() -> None:
