@@ -82,15 +82,8 @@ def judged(
         raise _too_many(found, len(part), allowed)
     if side == "test":
         return replace(part, spoilt=found)
-    kept = [row for row in range(len(part)) if row not in errors]
-    return replace(
-        part,
-        rows=part.rows.take(kept),
-        pictures=None if part.pictures is None else part.pictures.take(kept),
-        masks=None if part.masks is None else part.masks.take(kept),
-        targets=None if part.targets is None else part.targets[kept],
-        spoilt=found,
-    )
+    kept = np.array([row for row in range(len(part)) if row not in errors], dtype=np.int64)
+    return replace(part.take(kept), spoilt=found)
 
 
 def write(path: Path, spoilt: Sequence[Spoilt]) -> None:
