@@ -89,8 +89,8 @@ def timed(work: Callable[[], Any]) -> tuple[np.ndarray, Any]:
 
 
 def measure(count: int, turns: int) -> dict[str, Any]:
-    """Seconds [2] of the passes and of the join; the least of `turns` passes each: other work only adds."""
-    without, with_them, small = [], [], np.zeros(0)
+    """Seconds [2] of the passes and of the join; the least of `turns` each: other work only adds."""
+    without, with_them, joins, small, groups = [], [], [], np.zeros(0), np.zeros(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ThreadPoolExecutor() as pool:
@@ -105,11 +105,12 @@ def measure(count: int, turns: int) -> dict[str, Any]:
                     with_them.append(seconds)
                     small = found
                 shutil.rmtree(folder / "cache")  # eight gigabytes at 40,000
-    joining, groups = timed(functools.partial(alike.alike_groups, small))
+            seconds, groups = timed(functools.partial(alike.alike_groups, small))
+            joins.append(seconds)
     expected = np.arange(count)
     expected[SHARE - 1 :: SHARE] -= 1
     assert (np.unique(expected, return_inverse=True)[1] == groups).all(), "a copy was missed, or others joined"
-    least, most = np.min(without, axis=0), np.min(with_them, axis=0)
+    least, most, joining = (np.min(seconds, axis=0) for seconds in (without, with_them, joins))
     copies = count - len(np.unique(groups))
     extra = (most + joining - least) / least
     return {"count": count, "copies": copies, "plain": least, "looked": most, "join": joining, "extra": extra}

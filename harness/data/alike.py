@@ -36,7 +36,7 @@ def alike_groups(thumbnails: np.ndarray) -> np.ndarray:
     mirror image to the pixel: half of its waves are zero, and their bits are noise.
 
     Args:
-        thumbnails: uint8 [N, 32, 32, C], see `looks.thumbnail`.
+        thumbnails: uint8 [N, 32, 32, C], see `looks.thumbnails`.
     """
     looks, roots = looks_of(thumbnails), np.arange(len(thumbnails))
     told_apart = np.flatnonzero(~looks.flat)

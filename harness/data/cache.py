@@ -1,6 +1,6 @@
 """The decode-once cache: every picture is decoded one time, whatever the number of folds and runs.
 
-A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map), of pictures `thumbnails.npy`,
+A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map; of pictures, thumbnails behind them),
 `sizes.npy` and, once all is written, `complete.json`. The key hashes the files' bytes and the shape asked for, so that
 moved or renamed data is found again and changed data never is. A build that was stopped goes on after its last whole
 chunk. A file that does not decode is remembered with its problem and stands there as black pixels: whether a row may be
@@ -12,13 +12,14 @@ N files, H height, W width, C channels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from filelock import FileLock
 
@@ -29,7 +30,7 @@ from harness.errors import DataError, SpaceError
 from harness.hashing import hash_value
 from harness.tasks import Task
 
-VERSION = 2
+VERSION = 3
 CHUNK = 64
 JOURNAL = "progress.json"
 SPARE = 200_000_000  # bytes left free beside what a cache needs, so that logs and states still fit
@@ -46,7 +47,7 @@ class Cache:
     """Decoded pixels on disk.
 
     Attributes:
-        pixels: flat uint8 memory map of all files, one after another.
+        pixels: flat uint8 memory map of all files, one after another, and of their thumbnails.
         shapes: int64 [N, 3], the (height, width, channels) each file's pixels are stored in.
         sizes: int64 [N, 2], native (height, width); of a file without even a header the commonest of the others.
         offsets: int64 [N], where each file's pixels start.
@@ -176,9 +177,8 @@ def _build(
             decoded, spoilt = _fill(folder, decode, shapes, size_of, small, label or kind, progress)
             files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total, "spoilt": spoilt})
             (folder / JOURNAL).unlink(missing_ok=True)
-    pixels, thumbnails = files.read_array(folder / "pixels.npy", "uint8", total - looked), None
-    if channels:
-        thumbnails = files.read_array(folder / "thumbnails.npy", "uint8", looked).reshape(-1, *small)
+    pixels = files.read_array(folder / "pixels.npy", "uint8", total)
+    thumbnails = pixels[total - looked :].reshape(-1, *small) if channels else None
     known = files.read_json(folder / "complete.json", fix=f"remove {folder}: it is made again").get("spoilt", {})
     spoilt = {int(index): (problem, fix) for index, (problem, fix) in known.items()}
     sizes = files.read_array(folder / "sizes.npy", "int64", 2 * len(shapes)).reshape(-1, 2)
@@ -200,45 +200,57 @@ def _fill(
         small: int64 [3], the shape of a thumbnail; of no channels where none are kept.
     """
 
-    def tried(index: int) -> tuple[np.ndarray | None, Size, np.ndarray | None, tuple[str, str] | None]:
+    def tried(index: int) -> tuple[np.ndarray | None, Size, tuple[str, str] | None]:
         try:
             picture, size = decode(index)
         except DataError as error:
             if getattr(error.__cause__, "errno", None) is not None:
                 raise  # the disk's word, not the file's: it may read well the next time
-            return None, size_of(index), None, (error.problem, error.fix)
-        return picture, size, None if thumbnails is None else looks.thumbnail(picture), None
+            return None, size_of(index), (error.problem, error.fix)
+        return picture, size, None
 
     lengths = shapes.prod(axis=1)
     ends = np.cumsum(lengths)
     journal = folder / JOURNAL
     if not journal.exists():  # what a build left that was stopped before its first chunk, if anything
         (folder / "pixels.npy").unlink(missing_ok=True)
-        (folder / "thumbnails.npy").unlink(missing_ok=True)
-    pixels = files.grow_array(folder / "pixels.npy", int(ends[-1]) if len(ends) else 0)
-    flat = files.grow_array(folder / "thumbnails.npy", len(shapes) * int(small.prod())) if small.all() else None
-    thumbnails = None if flat is None else flat.reshape(-1, *small)
+    own = int(ends[-1]) if len(ends) else 0
+    # thumbnails lie behind all pixels: a file of their own is one more to bring to the disk for every chunk
+    pixels = files.grow_array(folder / "pixels.npy", own + len(shapes) * int(small.prod()))
+    thumbnails = pixels[own:].reshape(-1, *small) if small.all() else None
     again = f"remove {folder}: it is made again"
     noted: dict[str, Any] = files.read_json(journal, fix=again) if journal.exists() else {"sizes": []}
     done, spoilt = noted["sizes"], noted.get("spoilt", {})
     before = len(done)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(max_workers=workers) as pool, _alone_in_threads():
         for start in range(before, len(shapes), CHUNK):
             indices = range(start, min(start + CHUNK, len(shapes)))
-            for index, (picture, size, thumbnail, problem) in zip(indices, pool.map(tried, indices), strict=True):
+            for index, (picture, size, problem) in zip(indices, pool.map(tried, indices), strict=True):
                 pixels[ends[index] - lengths[index] : ends[index]] = 0 if picture is None else picture.ravel()
-                if thumbnails is not None:
-                    thumbnails[index] = 0 if thumbnail is None else thumbnail
                 done.append(size)
                 if problem is not None:
                     spoilt[str(index)] = problem
+            if thumbnails is not None:
+                part = pixels[ends[start] - lengths[start] : ends[indices[-1]]]
+                parts = np.array_split(part.reshape(-1, *shapes[start]), workers)
+                thumbnails[start : indices.stop] = np.concatenate(list(pool.map(looks.thumbnails, parts)))
             pixels.flush()
-            if flat is not None:
-                flat.flush()
             files.write_json(journal, {"sizes": done, "spoilt": spoilt})
             progress(label, len(done), len(shapes))
     files.write_array(folder / "sizes.npy", pictures.guessed_sizes(done))
     return len(shapes) - before, spoilt
+
+
+@contextmanager
+def _alone_in_threads() -> Iterator[None]:
+    """Lets no OpenCV function start threads of its own: files are taken side by side already, and its pool spins."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _held(path: Path) -> int:

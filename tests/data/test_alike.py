@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.data import alike, looks
 from harness.data.alike import merge_groups
-from harness.data.looks import thumbnail
+from harness.data.looks import thumbnails
 
 
 def photograph(seed: int, size: tuple[int, int] = (96, 128)) -> np.ndarray:
@@ -41,7 +41,7 @@ def disc(colour: tuple[int, int, int], radius: int = 20) -> np.ndarray:
 
 
 def alike_groups(pictures: list[np.ndarray]) -> np.ndarray:
-    return alike.alike_groups(np.stack([thumbnail(picture) for picture in pictures]))
+    return alike.alike_groups(np.concatenate([thumbnails(picture[None]) for picture in pictures]))
 
 
 def mirrored(picture: np.ndarray) -> list[np.ndarray]:
@@ -173,6 +173,8 @@ def test_a_path_of_many_links_is_one_group() -> None:
 def test_a_thumbnail_is_the_mean_of_areas_halved_exactly() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (256, 384, 3), dtype=np.uint8)
     halves = picture
-    for size in ((192, 128), (96, 64)):
+    for size in ((192, 128), (96, 64), (48, 32)):
         halves = cv2.resize(halves, size, interpolation=cv2.INTER_AREA)
-    np.testing.assert_array_equal(looks.thumbnail(picture), cv2.resize(halves, (32, 32), interpolation=cv2.INTER_AREA))
+    np.testing.assert_array_equal(
+        looks.thumbnails(picture[None])[0], cv2.resize(halves, (32, 32), interpolation=cv2.INTER_AREA)
+    )

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from harness.data.cache import CHUNK, Cache, mask_cache, picture_cache
-from harness.data.looks import thumbnail
+from harness.data.looks import thumbnails
 from harness.errors import DataError, SpaceError
 from harness.hashing import hash_files
 from harness.tasks import BinaryMask
@@ -87,7 +87,7 @@ def test_a_picture_has_a_thumbnail_beside_and_a_mask_has_none(tmp_path: Path) ->
     assert cache.thumbnails is not None
     assert cache.thumbnails.shape == (3, 32, 32, 1)
     for index in range(3):
-        np.testing.assert_array_equal(cache.thumbnails[index], thumbnail(cache[index]))
+        np.testing.assert_array_equal(cache.thumbnails[index], thumbnails(cache[index][None])[0])
     masks = write_masks(tmp_path / "data", 1)
     sizes = np.array([[12, 16]])
     assert mask_cache(masks, hash_files(masks), sizes=sizes, task=BinaryMask(), root=tmp_path).thumbnails is None
