@@ -64,9 +64,10 @@ bench: $(READY)
 golden: $(READY)
 	$(BIN)/python -m pytest tests/test_golden.py --rewrite-golden
 
+lock: UPGRADE ?= --upgrade
 lock: $(READY)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" --extra dev --upgrade pyproject.toml -o requirements.lock
+	  --custom-compile-command "make lock" --extra dev --extra kaggle $(UPGRADE) pyproject.toml -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
