@@ -60,6 +60,22 @@ class SubmissionError(HarnessError):
     """A submission or answers file that a grader would refuse."""
 
 
+class ServiceError(HarnessError):
+    """A service refuses what is asked of it, or cannot be reached."""
+
+
+class UnclearError(ServiceError):
+    """Nobody knows yet whether a service did what it was asked; the command line exits with 3."""
+
+    exit_code = 3
+
+
+class NotYetError(HarnessError):
+    """What is asked can be had later, by the same command; the command line exits with 3."""
+
+    exit_code = 3
+
+
 class DivergedError(HarnessError):
     """Training left the finite numbers."""
 

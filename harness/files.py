@@ -150,12 +150,21 @@ def read_json(path: Path, *, fix: str) -> dict[str, Any]:
     return value
 
 
-def append_line(path: Path, value: Any) -> None:
-    """Adds one JSON line to a log, on a line of its own even where a killed process left a torn one."""
+def append_line(path: Path, value: Any, *, durable: bool = False) -> None:
+    """Adds one JSON line to a log, on a line of its own even where a killed process left a torn one.
+
+    Args:
+        durable: return when the line is on the disk, where it outlasts a loss of power.
+    """
     with open(path, "a+b") as handle:
         handle.seek(max(0, handle.seek(0, os.SEEK_END) - 1))
         torn = handle.read(1) not in (b"", b"\n")
         handle.write((b"\n" if torn else b"") + (json.dumps(finite(value), allow_nan=False) + "\n").encode())
+        if durable:
+            handle.flush()
+            os.fsync(handle.fileno())
+    if durable:
+        sync_folder(path.parent)
 
 
 def grow_array(path: Path, length: int) -> np.memmap:

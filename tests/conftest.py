@@ -90,8 +90,9 @@ def forks() -> Any:
     context = multiprocessing.get_context("forkserver")
     database = ["optuna.storages._rdb.models", "alembic.config", "alembic.script", "alembic.migration"]
     database += ["sqlalchemy.orm", "sqlalchemy.dialects.postgresql.psycopg"]
+    kaggle = ["kagglesdk.kaggle_client", "bleach", "jupytext", "requests", "tenacity", "harness.kaggle.submitting"]
     context.set_forkserver_preload(
-        ["harness.pipeline", "tests.torture", "tests.search.counters", *torture.LATE, *database]
+        ["harness.pipeline", "tests.torture", "tests.search.counters", *torture.LATE, *database, *kaggle]
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # a test's working folder is not this one

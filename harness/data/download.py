@@ -1,12 +1,11 @@
 """Lists of picture addresses become class folders in the cache: politely, once, and only what decodes is kept.
 
-Each host is asked for one picture after the other. Retry-After: RFC 9110, section 10.2.3.
+Each host is asked for one picture after the other.
 """
 
 from __future__ import annotations
 
 import csv
-import email.utils
 import hashlib
 import http.client
 import threading
@@ -28,6 +27,7 @@ from harness.data.addresses import Item
 from harness.data.pictures import read_picture
 from harness.errors import DataError
 from harness.hashing import hash_value
+from harness.waiting import retry_after
 
 FAILED = "failed.csv"
 BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -153,7 +153,7 @@ def _get(url: str, stop: threading.Event, manners: Manners) -> bytes:
             failed = _Failed(f"{error.code} {error.reason}")
             if error.code not in BUSY:
                 break
-            asked = _seconds(error.headers.get("Retry-After"))
+            asked = retry_after(error.headers.get("Retry-After"), date=error.headers.get("Date"))
             wait = wait if asked is None else asked
             if wait > manners.longest:
                 failed = _Failed(f"{error.code} {error.reason}, to be asked again in {wait:.0f} s")
@@ -187,18 +187,6 @@ def _answer(url: str, manners: Manners) -> bytes:
     if declared and declared.isdigit() and int(declared) > size:
         raise http.client.IncompleteRead(b"", int(declared) - size)
     return b"".join(parts)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Seconds to wait of a Retry-After: a number or a date; None where there is none."""
-    if text is None:
-        return None
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _keep(content: bytes, stem: Path) -> None:
