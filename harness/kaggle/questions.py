@@ -111,3 +111,11 @@ def quota(service: Service) -> Any:
         ),
         doing="asking for the GPU hours left",
     )
+
+
+def number(text: str | None) -> float | None:
+    """A score as Kaggle writes it; None of none."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

@@ -189,7 +189,7 @@ def _seen(entry: Entry, row: Any, *, clock: Callable[[], float]) -> Entry:
     """The entry as Kaggle shows it."""
     state = {"COMPLETE": "complete", "ERROR": "error"}.get(row.status.name, "sent")
     reason = (row.error_description or "no reason given").strip() if state == "error" else ""
-    scores = {"public": _number(row.public_score), "private": _number(row.private_score)}
+    scores = {"public": questions.number(row.public_score), "private": questions.number(row.private_score)}
     return replace(entry, state=state, ref=int(row.ref), reason=reason, changed=clock(), **scores)
 
 
@@ -213,13 +213,6 @@ def _repeated(entry: Entry) -> SubmissionError:
 
 def _marked(entry: Entry) -> str:
     return f"[harness {entry.tag}]"
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
 
 
 def _hash(path: Path) -> str:

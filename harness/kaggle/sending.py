@@ -1,0 +1,93 @@
+"""What a user names to be submitted - a run, or a CSV - with what the ledger keeps of the run beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import registry, runs
+from harness.errors import ConfigError, RunError, ServiceError
+from harness.kaggle import pushing, questions
+from harness.kaggle.service import Service
+from harness.kaggle.submitting import Parcel
+
+SUBMISSION = "submission.csv"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is to be submitted.
+
+    Attributes:
+        competition: the adapter's name.
+        file: the CSV.
+        run: that wrote it; None of any other CSV.
+    """
+
+    competition: str
+    file: Path
+    run: runs.Run | None
+
+
+def found(target: str, name: str | None) -> Found:
+    """The run or CSV that `target` names.
+
+    Raises:
+        RunError: an unfinished run, or one on drawn data.
+        ConfigError: a CSV of which nobody says which competition it is for, or of another one than it was made for.
+    """
+    path = Path(target)
+    if not path.is_file():
+        run = runs.find(target)
+        return _of_run(run, run.path / SUBMISSION, name)
+    if (path.parent / "config.json").exists():
+        return _of_run(runs.Run(path.parent), path, name)
+    if name is None:
+        raise ConfigError(f"{path} lies in no run folder", fix="say which competition it is for: -c NAME")
+    return Found(registry.load(name).name, path, None)
+
+
+def _of_run(run: runs.Run, file: Path, name: str | None) -> Found:
+    settings = run.settings()
+    competition = str(settings["competition"])
+    if name is not None and registry.load(name).name != competition:
+        raise ConfigError(f"-c {name}, but the run is of {competition}", fix="leave -c out")
+    if settings["request"].get("sample"):
+        raise RunError("answers drawn sample data", file=run.path, fix="run it on the competition's data")
+    if run.scores() is None:
+        raise RunError("the run is not finished", file=run.path, fix=f"harness resume {run.path}")
+    if not file.exists():
+        raise RunError(f"has no {SUBMISSION}", file=run.path, fix=f"harness predict {run.path}")
+    # what another file in the folder scores, the run does not say
+    return Found(competition, file, run if file.name == SUBMISSION else None)
+
+
+def parcel(service: Service, found: Found, slug: str, *, message: str, kernel: str | None) -> Parcel:
+    """What is sent: the file, or in a code competition the kernel's version that wrote it.
+
+    Raises:
+        ServiceError: a code competition, and no kernel.
+        ConfigError: a kernel that is not named `owner/slug/version`.
+    """
+    facts = facts_of(found.run) if found.run is not None else {}
+    if kernel is None and questions.competition(service, slug).is_kernels_submissions_only:
+        pushed = pushing.last(found.run.path / "bundle") if found.run is not None else None
+        if pushed is None or pushed.state != "complete":
+            fix = "harness bundle RUN, harness push RUN --wait, and submit again; or give --kernel"
+            raise ServiceError(f"{slug} takes kernels only, and none of this run has ended", fix=fix)
+        kernel = pushed.named
+    if kernel is None:
+        return Parcel(found.competition, slug, message, file=found.file, facts=facts)
+    if len(kernel.split("/")) != 3 or not kernel.rsplit("/", 1)[1].isdigit():
+        raise ConfigError(f"--kernel {kernel}", fix="give OWNER/SLUG/VERSION, the version as a number")
+    return Parcel(found.competition, slug, message, kernel=kernel, facts=facts)
+
+
+def facts_of(run: runs.Run) -> dict[str, Any]:
+    """What the ledger keeps of a finished run."""
+    scores, environment = run.scores() or {}, run.environment() or {}
+    score = scores["score"]
+    names = {"run": str(run.path), "metric": score["metric"], "higher_is_better": score["higher_is_better"]}
+    values = {"cv": score["value"], "interval": score.get("interval")}
+    return {**names, **values, "folds_hash": scores["folds_hash"], "commit": environment.get("commit")}

@@ -1,0 +1,217 @@
+"""The commands around submissions, as a user types them, on a real run and the tests' own Kaggle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import pipeline, registry
+from harness.cli import main
+from harness.kaggle import service
+from harness.pipeline.preparation import World
+from harness.submission import ledger
+from tests import kit
+from tests.kaggle import world
+from tests.kaggle.conftest import QUICK, Given
+from tests.kaggle.server import Fault
+
+NAME = "playground-series-s3e8"
+BOARD = [(f"team {number}", f"{500 + number}.0") for number in range(120)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(the folder of a finished run, the data it is on): drawn rows, given as data of the user's own."""
+    folder = tmp_path_factory.mktemp("table")
+    data = kit.sample_root(NAME, folder / "cache", rows=60)
+    competition = registry.load(NAME)
+    asked = kit.request(sample=False, data=str(data))
+    pipeline.run(
+        competition, kit.small(competition, "data.folds=2"), asked, out=folder / "run", world=World(folder / "cache")
+    )
+    return folder / "run", data
+
+
+@pytest.fixture
+def run(finished: tuple[Path, Path], kaggle: Given, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """(a run's id, its data) below the test's own `submissions/`, and a Kaggle that has its competition."""
+    shutil.copytree(finished[0], Path("submissions") / NAME / "first")
+    contest = world.Contest(board=[*BOARD[:41], ("bob's team", "540.5"), *BOARD[41:]])
+    contest.scored = lambda content: ("540.5", "")
+    kaggle.kaggle.contests[NAME] = contest
+    monkeypatch.setattr(service, "Manners", lambda: QUICK)
+    return "first", str(finished[1])
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command: (exit code, stdout, stderr)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = 0
+        try:
+            main(list(words))
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def test_a_run_is_submitted_with_what_it_scored_and_a_second_time_refused(
+    run: tuple[str, str], said: Any, kaggle: Given
+) -> None:
+    name, data = run
+    code, out, _ = said("submit", name, "-m", "first", "--data", data, "--wait", "--json")
+    entry, scores = json.loads(out), json.loads(Path(f"submissions/{NAME}/first/scores.json").read_text())
+    assert code == 0
+    assert (entry["state"], entry["ref"], entry["public"]) == ("complete", 1000, 540.5)
+    assert entry["cv"] == scores["score"]["value"]
+    assert entry["folds_hash"] == scores["folds_hash"]
+    assert entry["sha256"]
+    assert entry["commit"]
+    assert kaggle.kaggle.contests[NAME].submissions[0].description.startswith("first [harness ")
+    code, out, err = said("submit", name, "-m", "again", "--data", data)
+    assert (code, out) == (2, "")
+    assert "was sent already: submission 1000 (complete, public score 540.5)" in err
+    assert len(kaggle.kaggle.contests[NAME].submissions) == 1
+
+
+def test_without_wait_a_submission_is_sent_and_its_score_comes_with_the_next_call(
+    run: tuple[str, str], said: Any, kaggle: Given
+) -> None:
+    kaggle.kaggle.contests[NAME].looks = 3
+    code, out, _ = said("submit", run[0], "-m", "first", "--data", run[1])
+    assert (code, out.split(",")[0]) == (0, "submission 1000: sent")
+    code, out, _ = said("submit", run[0], "-m", "first", "--data", run[1], "--wait", "--limit", "10s")
+    assert (code, out.split(",")[:2]) == (0, ["submission 1000: complete", " public 540.5"])
+
+
+def test_what_a_grader_would_refuse_is_not_sent(run: tuple[str, str], said: Any, kaggle: Given) -> None:
+    path = Path(f"submissions/{NAME}/first/submission.csv")
+    path.write_text(path.read_text().replace("id,", "Id,", 1))
+    code, _, err = said("submit", run[0], "-m", "first", "--data", run[1])
+    assert code == 2
+    assert "is not valid" in err
+    assert kaggle.kaggle.calls == []
+    assert not ledger.PATH.exists()
+
+
+def test_sample_runs_unfinished_ones_and_other_competitions_are_refused(
+    run: tuple[str, str], said: Any, kaggle: Given
+) -> None:
+    folder = Path(f"submissions/{NAME}/first")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "request": {**settings["request"], "sample": True}}))
+    assert "answers drawn sample data" in said("submit", run[0], "-m", "x")[2]
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "scores.json").rename("scores.json")
+    assert "harness resume" in said("submit", run[0], "-m", "x")[2]
+    Path("other.csv").write_text("id,price\n")
+    assert "say which competition it is for: -c NAME" in said("submit", "other.csv", "-m", "x")[2]
+    assert "has no leaderboard on Kaggle" in said("submit", "other.csv", "-m", "x", "-c", "camvid")[2]
+    assert said("submit", "other.csv", "-m", "x", "-c", "camvid")[0] == 2
+    assert kaggle.kaggle.calls == []
+
+
+def test_a_csv_of_one_s_own_is_submitted_for_the_competition_that_is_named(
+    run: tuple[str, str], said: Any, kaggle: Given
+) -> None:
+    shutil.copy(f"submissions/{NAME}/first/submission.csv", "mine.csv")
+    code, out, _ = said("submit", "mine.csv", "-c", "playground", "-m", "mine", "--data", run[1], "--wait", "--json")
+    assert (code, json.loads(out)["cv"], json.loads(out)["state"]) == (0, None, "complete")
+
+
+def test_a_code_competition_takes_the_kernel_that_was_pushed(run: tuple[str, str], said: Any, kaggle: Given) -> None:
+    kaggle.kaggle.contests[NAME].code_only = True
+    code, _, err = said("submit", run[0], "-m", "first", "--data", run[1])
+    assert code == 2
+    assert "takes kernels only" in err
+    kernel = world.Kernel([{}], {"submission.csv": b"id,price\n"}, 0)
+    kaggle.kaggle.kernels["bob/toy-kernel"] = kernel
+    bundle = Path(f"submissions/{NAME}/first/bundle")
+    bundle.mkdir()
+    pushed = {"kernel": "bob/toy-kernel", "version": 1, "dataset": "bob/toy", "state": "complete", "submission": ""}
+    (bundle / "pushed.json").write_text(json.dumps(pushed))
+    code, out, _ = said("submit", run[0], "-m", "first", "--data", run[1], "--wait", "--json")
+    assert (code, json.loads(out)["kernel"], json.loads(out)["public"]) == (0, "bob/toy-kernel/1", 540.5)
+    assert "kernel" in said("submit", run[0], "-m", "x", "--kernel", "bob/toy-kernel")[2]
+
+
+def test_the_leaderboard_shows_own_rows_and_medals_and_refreshes_the_ledger(
+    run: tuple[str, str], said: Any, kaggle: Given
+) -> None:
+    said("submit", run[0], "-m", "first", "--data", run[1], "--wait")
+    kaggle.kaggle.contests[NAME].scored = lambda content: ("540.5", "551.25")
+    code, out, _ = said("leaderboard", "playground", "--top", "2")
+    assert code == 0
+    assert out.splitlines()[:3] == [f"{NAME}: 121 teams", "rank  score  team", "1     500    team 0"]
+    assert "42    540.5  bob's team  you" in out
+    assert "gold to rank 10 (509), silver to rank 24 (523), bronze to rank 48 (546)" in out
+    code, out, _ = said("ledger", "--json")
+    entry = json.loads(out)["competitions"][0]["submissions"][0]
+    assert (entry["rank"], entry["medal"], entry["private"]) == (42, "bronze", 551.25)
+
+
+def test_the_ledger_shows_runs_that_were_never_sent_and_says_whether_to_trust_cv(
+    run: tuple[str, str], said: Any, kaggle: Given
+) -> None:
+    code, out, _ = said("ledger", NAME)
+    assert code == 0
+    assert "never sent" in out
+    assert out.splitlines()[-1].startswith("do not trust CV yet, because only 0 submissions have")
+    said("submit", run[0], "-m", "first", "--data", run[1], "--wait")
+    code, out, _ = said("ledger")
+    assert "never sent" not in out
+    assert "complete" in out
+    assert kaggle.kaggle.calls.count("ListSubmissions") == 1, "the ledger asks nobody"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        (Fault("GetCompetition", code=401, message="no"), 2, "does not take the credential"),
+        (Fault("GetCompetition", code=500, times=9), 2, "no way to Kaggle"),
+        (Fault("CreateSubmission", "silent", seconds=1.0), 2, "did not reach Kaggle"),
+        (Fault("GetSubmissionLimits", code=429, headers={"Retry-After": "999"}), 3, "left alone for 999 s"),
+    ],
+)
+def test_exit_codes_are_for_scripts(
+    run: tuple[str, str], said: Any, kaggle: Given, fault: Fault, code: int, words: str
+) -> None:
+    kaggle.faults.append(dataclasses.replace(fault))
+    found, out, err = said("submit", run[0], "-m", "first", "--data", run[1], "--json")
+    assert found == code
+    assert words in err
+    assert json.loads(out)["exit_code"] == code
+
+
+def test_without_the_client_the_extra_is_named(
+    run: tuple[str, str], said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "kaggle"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "kaggle", None)
+    code, _, err = said("leaderboard", NAME)
+    assert code == 2
+    assert "pip install 'harness[kaggle]'" in err
+
+
+def test_the_tests_point_the_real_client_by_one_private_name() -> None:
+    from kagglesdk import kaggle_env
+
+    table = kaggle_env._env_to_endpoint
+    assert table[kaggle_env.KaggleEnv.PROD] == "https://api.kaggle.com", (
+        "kagglesdk keeps its addresses elsewhere now: tests/kaggle/conftest.py (pointed_at) must follow"
+    )
+    assert kaggle_env.get_endpoint(kaggle_env.KaggleEnv.PROD) == table[kaggle_env.KaggleEnv.PROD]
