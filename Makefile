@@ -59,6 +59,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.predict_memory
 	$(BIN)/python -m benchmarks.thresholds
 	$(BIN)/python -m benchmarks.duplicates
+	$(BIN)/python -m benchmarks.bundle
 
 # rewrites the recorded loss curves: only for a change that means to move them
 golden: $(READY)
@@ -66,7 +67,7 @@ golden: $(READY)
 
 lock: $(READY)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" --extra dev --upgrade pyproject.toml -o requirements.lock
+	  --custom-compile-command "make lock" --extra dev --extra kaggle --upgrade pyproject.toml -o requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

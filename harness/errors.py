@@ -60,6 +60,10 @@ class SubmissionError(HarnessError):
     """A submission or answers file that a grader would refuse."""
 
 
+class BundleError(HarnessError):
+    """A run that cannot be made into a bundle, or wheels that the kernel's image does not fit."""
+
+
 class DivergedError(HarnessError):
     """Training left the finite numbers."""
 

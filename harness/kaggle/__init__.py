@@ -1,0 +1,1 @@
+"""The road to and from Kaggle: reads finished runs, never trains."""
