@@ -24,8 +24,8 @@ def watch(event, arguments):
     asked = event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
     opened = event == "socket.__new__" and arguments[1] in (socket.AF_INET, socket.AF_INET6)
     # pip asks at its import whether there is IPv6 at all; that is refused too, and reaches nothing
-    callers = [sys._getframe(depth).f_code.co_name for depth in range(1, 5)] if opened else []
-    if (asked or opened) and "_has_ipv6" not in callers:
+    probe = opened and getattr(sys._getframe(1).f_back, "f_code", watch.__code__).co_name == "_has_ipv6"
+    if (asked or opened) and not probe:
         with open({log!r}, "a") as log:
             log.write(f"{{event}} {{arguments[1:]}} {{sys.argv}}\\n")
     if asked or opened:
@@ -121,6 +121,11 @@ def isolated() -> bool:
     return subprocess.run([*ALONE, "true"], capture_output=True, timeout=20).returncode == 0
 
 
+def cut_off(command: list[str], kernel: Kernel) -> list[str]:
+    """The command with no network and an input that nobody may write, not even root."""
+    return [*ALONE, "sh", "-c", LOCKED, str(kernel.root / "input"), *command]
+
+
 def execute(bundle: Path, kernel: Kernel) -> str:
     """Runs the notebook of a bundle in a kernel and returns what it printed.
 
@@ -136,10 +141,7 @@ def execute(bundle: Path, kernel: Kernel) -> str:
     with tempfile.TemporaryDirectory(prefix="k", dir="/tmp") as short:  # a Unix socket's path has 108 bytes at most
         environment |= {"JUPYTER_RUNTIME_DIR": short, "IPYTHONDIR": short}
         command = [sys.executable, str(driver), str(bundle / "kernel" / "notebook.ipynb"), f"{short}/k"]
-        alone = isolated()
-        if alone:
-            command = [*ALONE, "sh", "-c", LOCKED, str(kernel.root / "input"), *command]
-        print("no network: a name space of its own" if alone else "no network: an audit hook alone (no unshare here)")
+        command = cut_off(command, kernel) if isolated() else command
         done = subprocess.run(
             command, env=environment, cwd=kernel.root / "working", capture_output=True, text=True, timeout=200
         )
