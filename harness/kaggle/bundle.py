@@ -130,12 +130,21 @@ def _copy_weights(run: runs.Run, settings: dict[str, Any], data: Path) -> None:
     written = ["scores.json", "environment.json", "folds.csv", "oof_submission.csv", "holdout_submission.csv"]
     paths = [run.path / name for name in written if (run.path / name).exists()]
     paths += sorted((run.path / "phases").glob("fold*.json"))
-    for fold in scores["folds_trained"]:
+    for fold in _folds(run, scores):
         weights = run.path / "weights" / f"fold{fold}.safetensors"
         _check_tensors(weights)
         paths += [weights, weights.with_suffix(".json")]
     for path in paths:
         writer.copy(path, target / path.relative_to(run.path))
+
+
+def _folds(run: runs.Run, scores: dict[str, Any]) -> list[int]:
+    """The folds that a finished run trained."""
+    try:
+        return [int(fold) for fold in scores["folds_trained"]]
+    except (LookupError, TypeError, ValueError) as error:
+        path, fix = run.path / "scores.json", "the run folder is damaged; train it again"
+        raise BundleError(f"names no folds ({type(error).__name__}: {error})", file=path, fix=fix) from error
 
 
 def _copy_beginning(run: runs.Run, settings: dict[str, Any], data: Path) -> None:
@@ -155,7 +164,7 @@ def _copy_beginning(run: runs.Run, settings: dict[str, Any], data: Path) -> None
         config = {**config, "weights": f"encoder/{path.name}"}
     elif "hardware" in settings:
         config = {**config, "weights": "scratch"}
-    search = {**settings["request"]["search"], "storage": ""}  # a database is not to be reached from there
+    search = {**settings["request"].get("search", {}), "storage": ""}  # a database is not to be reached from there
     places = {"data": None, "sample": False, "device": "auto", "processes": 0, "search": search}
     begun = {"schema": settings["schema"], "competition": settings["competition"], "config": config}
     begun |= {"request": {**settings["request"], **places}}

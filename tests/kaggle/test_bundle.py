@@ -94,6 +94,13 @@ def test_a_run_without_scores_is_bundled_to_be_trained_alone(run: runs.Run) -> N
         bundling.make(run, bundling.Wanted("bob"))
 
 
+@pytest.mark.parametrize("folds", ["null", '["../x"]', "{}"])
+def test_a_damaged_record_of_a_run_is_told(folds: str, run: runs.Run) -> None:
+    (run.path / "scores.json").write_text(f'{{"folds_trained": {folds}}}' if folds != "{}" else folds)
+    with pytest.raises(BundleError, match=r"scores\.json: names no folds"):
+        bundling.make(run, bundling.Wanted("bob"))
+
+
 @pytest.mark.usefixtures("own_wheel_at_hand")
 def test_a_run_to_be_trained_brings_the_encoder_weights_it_began_with(run: runs.Run, tmp_path: Path) -> None:
     encoder = run.path / "weights" / "fold0.safetensors"
