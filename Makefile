@@ -59,6 +59,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.predict_memory
 	$(BIN)/python -m benchmarks.thresholds
 	$(BIN)/python -m benchmarks.duplicates
+	$(BIN)/python -m benchmarks.bundle
 
 # rewrites the recorded loss curves: only for a change that means to move them
 golden: $(READY)

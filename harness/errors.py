@@ -76,6 +76,10 @@ class NotYetError(HarnessError):
     exit_code = 3
 
 
+class BundleError(HarnessError):
+    """A run that cannot be made into a bundle, or wheels that the kernel's image does not fit."""
+
+
 class DivergedError(HarnessError):
     """Training left the finite numbers."""
 

@@ -100,9 +100,14 @@ def load(name: str) -> Competition:
     return competition
 
 
+def is_shipped(file: Path) -> bool:
+    """Whether an adapter's file comes with the harness, and not from the working directory."""
+    return file.parent in [Path(path).resolve() for path in shipped.__path__]
+
+
 def _module(name: str, file: Path | None) -> ModuleType:
     assert file is not None, "a place is a file or an entry point"
-    if file.parent in [Path(path).resolve() for path in shipped.__path__]:
+    if is_shipped(file):
         return importlib.import_module(f"competitions.{file.stem}")
     # one of the working directory: registered under a name of its own, so that its functions pickle
     module_name = f"local_competition_{file.stem}"

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from harness import __version__, display, files, registry
-from harness.cli import kaggle, searching
+from harness.cli import bundling, kaggle, searching
 from harness.cli.options import at_work, options, path_of, request_of, world_of
 from harness.errors import HarnessError
 from harness.meter import seconds_of
@@ -173,6 +173,7 @@ def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
     click.echo(json.dumps({"schema": 1, **result}) if as_json else text)
 
 
+cli.add_command(bundling.bundle)
 cli.add_command(kaggle.submit)
 cli.add_command(kaggle.push)
 cli.add_command(kaggle.leaderboard)

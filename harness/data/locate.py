@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from harness.competition import Competition
 from harness.errors import DataError
 
-KAGGLE = (Path("/kaggle/input"), Path("/kaggle/input/competitions"))
+
+def mounts() -> list[Path]:
+    """Where a kernel has competitions' data: the older layout and the newer, below HARNESS_KAGGLE or /kaggle."""
+    root = Path(os.environ.get("HARNESS_KAGGLE") or "/kaggle") / "input"
+    return [root, root / "competitions"]
 
 
 def places(competition: Competition, named: Path | None) -> list[Path]:
@@ -15,7 +20,7 @@ def places(competition: Competition, named: Path | None) -> list[Path]:
     if named is not None:
         return [named]
     slugs = (competition.name, *competition.aliases)
-    folders = [mount / slug for mount in KAGGLE for slug in slugs] + [Path("data") / slug for slug in slugs]
+    folders = [mount / slug for mount in mounts() for slug in slugs] + [Path("data") / slug for slug in slugs]
     return folders + [Path("data") / f"{slug}.zip" for slug in slugs]
 
 

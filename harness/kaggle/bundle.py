@@ -1,0 +1,232 @@
+"""A folder ready to upload: what the kernel lacks, the run, and a kernel that uses both.
+
+<out>/bundle.json   what `harness push` reads
+<out>/dataset/      dataset-metadata.json, wheels/, run/, and where needed competitions/ and encoder/
+<out>/kernel/       kernel-metadata.json, notebook.ipynb, script.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import files, registry, runs
+from harness.errors import BundleError
+from harness.hashing import hash_value
+from harness.kaggle import image, metadata, notebook, wheels
+from harness.kaggle.metadata import Mode, Names, Source
+from harness.submission import writer
+
+SCHEMA = 1  # of bundle.json: keys are only added
+# the client's default, "skip", leaves folders out without a word; a zip is a folder again where Kaggle mounts it
+DIR_MODE = "zip"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        owner: Kaggle user name.
+        mode: "predict" writes the submission from the run's weights, "run" trains anew with the run's configuration.
+        accelerator: "none", "t4x2" or Kaggle's name of a machine; None for one like the run's.
+        freeze: `pip freeze` of a kernel; None for the shipped list.
+        wheels: a folder of wheels to take instead of fetching.
+    """
+
+    owner: str
+    mode: Mode = "predict"
+    accelerator: str | None = None
+    freeze: Path | None = None
+    wheels: Path | None = None
+
+
+def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, Any]:
+    """Writes the bundle of a run into a folder (`<run>/bundle`), in place of an earlier one; returns bundle.json.
+
+    Raises:
+        BundleError: a run, wheels or a folder that cannot be used so.
+    """
+    settings = run.settings()
+    competition = registry.load(settings["competition"])
+    source = metadata.source_of(competition.source)
+    # of the name of a copy, or of when it was bundled, the names say nothing: the same run is the same data set
+    asked = {key: settings.get(key) for key in ("request", "config", "data_hash")}
+    digest = hash_value([asked, run.scores() if wanted.mode == "predict" else None])[:6]
+    names = metadata.names_of(wanted.owner, competition.name, digest, wanted.mode)
+    machine = metadata.machine_of(wanted.accelerator, settings.get("hardware", {}).get("device", "cpu"))
+    has = image.read(wanted.freeze)
+    with _replacing(out or run.path / "bundle") as folder:
+        data = folder / "dataset"
+        (_copy_weights if wanted.mode == "predict" else _copy_beginning)(run, settings, data)
+        also = _copy_adapter(competition.name, data)
+        brought = wheels.gather(has, data / "wheels", given=wanted.wheels, also=also)
+        _write_kernel(folder / "kernel", names, source, machine=machine, mode=wanted.mode, competition=competition.name)
+        described = f"Made by `harness bundle` ({wanted.mode}) from the run {run.path.name} of {competition.title}."
+        files.write_json(data / "dataset-metadata.json", metadata.dataset(names, competition.name, described))
+        facts = {
+            "schema": SCHEMA,
+            "run": str(run.path),
+            "competition": competition.name,
+            "source": {"kind": source.kind, "reference": source.reference},
+            "mode": wanted.mode,
+            "owner": names.owner,
+            "dataset": names.dataset_id,
+            "kernel": names.kernel_id,
+            "dir_mode": DIR_MODE,
+            "convert_to_csv": False,  # the client's default rewrites tables
+            "machine_shape": machine,
+            "image": has.source,
+            "bytes": {name: _bytes(folder / name) for name in ("dataset", "kernel")},
+            "wheels": [{"file": wheel.path.name, "sha256": _sha256(wheel.path)} for wheel in brought],
+        }
+        files.write_json(folder / "bundle.json", facts)
+    return {**facts, "bundle": str(out or run.path / "bundle")}
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """Yields a new folder that takes the place of `out`, an earlier bundle if anything, when the block ends well.
+
+    Raises:
+        BundleError: other things lie there.
+    """
+    if out.exists() and not (out / "bundle.json").exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BundleError("exists and is no bundle", file=out, fix="choose another --out")
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if out.exists():
+            shutil.rmtree(out)
+        unfinished.replace(out)
+        files.sync_folder(out.parent)
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _copy_weights(run: runs.Run, settings: dict[str, Any], data: Path) -> None:
+    """What `harness predict` reads of a finished run: JSON, CSV and safetensors, and nothing else.
+
+    Raises:
+        BundleError: the run is not finished, or a fold has no weights.
+    """
+    scores = run.scores()
+    if scores is None:
+        fix = f"harness resume {run.path}, or bundle it with --mode run"
+        raise BundleError("the run is not finished", file=run.path, fix=fix)
+    target = data / "run"
+    # the folders of this machine mean nothing there: the kernel names its data, and weights are read from the run
+    request = {**settings["request"], "data": None}
+    files.write_json(target / "config.json", {**settings, "request": request})
+    written = ["scores.json", "environment.json", "folds.csv", "oof_submission.csv", "holdout_submission.csv"]
+    paths = [run.path / name for name in written if (run.path / name).exists()]
+    paths += sorted((run.path / "phases").glob("fold*.json"))
+    for fold in _folds(run, scores):
+        weights = run.path / "weights" / f"fold{fold}.safetensors"
+        _check_tensors(weights)
+        paths += [weights, weights.with_suffix(".json")]
+    for path in paths:
+        writer.copy(path, target / path.relative_to(run.path))
+
+
+def _folds(run: runs.Run, scores: dict[str, Any]) -> list[int]:
+    """The folds that a finished run trained."""
+    try:
+        return [int(fold) for fold in scores["folds_trained"]]
+    except (LookupError, TypeError, ValueError) as error:
+        path, fix = run.path / "scores.json", "the run folder is damaged; train it again"
+        raise BundleError(f"names no folds ({type(error).__name__}: {error})", file=path, fix=fix) from error
+
+
+def _copy_beginning(run: runs.Run, settings: dict[str, Any], data: Path) -> None:
+    """A run that has only begun: what was asked for, with encoder weights beside it, which the kernel cannot fetch.
+
+    Raises:
+        BundleError: it begins with another run, or with weights that are gone or no safetensors.
+    """
+    config = settings["config"]
+    if config.get("begin"):
+        raise BundleError(f"begins with {config['begin']}", file=run.path, fix="bundle it with --mode predict")
+    encoder = settings.get("hardware", {}).get("encoder_weights")
+    if encoder:
+        path = Path(encoder)
+        _check_tensors(path)
+        writer.copy(path, data / "encoder" / path.name)
+        config = {**config, "weights": f"encoder/{path.name}"}
+    elif "hardware" in settings:
+        config = {**config, "weights": "scratch"}
+    search = {**settings["request"].get("search", {}), "storage": ""}  # a database is not to be reached from there
+    places = {"data": None, "sample": False, "device": "auto", "processes": 0, "search": search}
+    begun = {"schema": settings["schema"], "competition": settings["competition"], "config": config}
+    begun |= {"request": {**settings["request"], **places}}
+    begun |= {"tuned": settings["tuned"]} if "tuned" in settings else {}
+    files.write_json(data / "run" / "config.json", begun)
+
+
+def _check_tensors(path: Path) -> None:
+    """Refuses what is no safetensors file: other formats can hold code."""
+    import safetensors
+
+    fix = "train the run again, or convert the weights to safetensors"
+    if path.suffix != ".safetensors" or not path.exists():
+        raise BundleError("is no safetensors file, or is missing", file=path, fix=fix)
+    try:
+        with safetensors.safe_open(path, "numpy") as opened:
+            opened.keys()
+    except (OSError, safetensors.SafetensorError) as error:
+        raise BundleError(f"is no safetensors file ({error})", file=path, fix=fix) from error
+
+
+def _copy_adapter(name: str, data: Path) -> list[str]:
+    """Copies an adapter of the user's own; the distributions that bring one, where it is an entry point's."""
+    place = registry.places().get(name)
+    if place is None:  # a built-in one
+        return []
+    if place.entry is not None:
+        return [place.entry.dist.name] if place.entry.dist else []
+    assert place.file is not None, "a place is a file or an entry point"
+    if not registry.is_shipped(place.file):
+        writer.copy(place.file, data / "competitions" / place.file.name)
+    return []
+
+
+def _write_kernel(folder: Path, names: Names, source: Source, *, machine: str, mode: Mode, competition: str) -> None:
+    """The notebook, the script, and what Kaggle is told of them."""
+    settings = {"MODE": mode, "COMPETITION": competition, "BUNDLE": names.dataset_id}
+    made = notebook.cells({**settings, "KIND": source.kind, "REFERENCE": source.reference})
+    files.write_json(folder / metadata.NOTEBOOK, notebook.notebook(made))
+    files.write_text(folder / metadata.SCRIPT, notebook.script(made))
+    files.write_json(folder / "kernel-metadata.json", metadata.kernel(names, source, machine))
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """bundle.json of a bundle.
+
+    Raises:
+        BundleError: no bundle.
+    """
+    try:
+        facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError("is no bundle", file=folder, fix="make one with: harness bundle RUN") from error
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+        raise BundleError("is a bundle of another version", file=folder, fix="make it anew with: harness bundle RUN")
+    return facts
