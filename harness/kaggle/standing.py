@@ -50,8 +50,8 @@ def kept(name: str) -> dict[str, Any] | None:
 def standing(name: str, entries: list[Entry]) -> dict[str, Any]:
     """What is known of a competition without asking anyone.
 
-    `{competition, submissions: [entry, with rank and medal where a board is known], unsent: [{run, metric, cv}],
-    trust: {trusted, line, pairs, correlation, chance, shift}}`.
+    `{competition, submissions: [entry, with rank and medal where a board is known], unsent: [{run, metric, cv,
+    higher_is_better}], trust: {trusted, line, pairs, correlation, chance, shift}}`.
     """
     board, own = kept(name), [entry for entry in entries if entry.competition == name]
     sent = {Path(entry.run).name for entry in own if entry.run and entry.state != "unsent"}
@@ -78,7 +78,8 @@ def _finished(name: str) -> list[dict[str, Any]]:
             scores = runs.Run(path.parent).scores() or {}
             if not scores["sample"]:
                 score = scores["score"]
-                found.append({"run": str(path.parent), "metric": score["metric"], "cv": score["value"]})
+                facts = {"run": str(path.parent), "metric": score["metric"], "cv": score["value"]}
+                found.append({**facts, "higher_is_better": score["higher_is_better"]})
         except (RunError, KeyError, TypeError):
             continue  # a folder that cannot be read is told by the command that uses it
     return found

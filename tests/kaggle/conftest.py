@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from harness import pipeline, registry
+from harness.cli import main
 from harness.kaggle import service
+from harness.pipeline.preparation import World
+from tests import kit
 from tests.kaggle import server, world
+
+NAME = "playground-series-s3e8"
+BOARD = [(f"team {number}", f"{500 + number}.0") for number in range(120)]
 
 # everything that waits does so for hundredths of a second
 QUICK = service.Manners(timeout=0.6, tries=4, wait=0.02, longest=2.0, poll=0.02, slowest=0.05, settle=0.4)
@@ -26,8 +33,6 @@ class Given:
 
     def connect(self, **manners: float) -> service.Service:
         """The real client, signed in."""
-        from dataclasses import replace
-
         return service.connect(replace(QUICK, **manners))
 
 
@@ -53,7 +58,42 @@ def kaggle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Given]:
         yield Given(state, faults, address)
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(the folder of a finished run, the data it is on): drawn rows, given as data of the user's own."""
+    folder = tmp_path_factory.mktemp("table")
+    data = kit.sample_root(NAME, folder / "cache", rows=60)
+    competition = registry.load(NAME)
+    asked = kit.request(sample=False, data=str(data))
+    pipeline.run(
+        competition, kit.small(competition, "data.folds=2"), asked, out=folder / "run", world=World(folder / "cache")
+    )
+    return folder / "run", data
+
+
 @pytest.fixture
-def seconds() -> float:
-    """When the test began, on the machine's clock."""
-    return time.time()
+def run(finished: tuple[Path, Path], kaggle: Given, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """(a run's id, its data) below the test's own `submissions/`, and a Kaggle that has its competition."""
+    shutil.copytree(finished[0], Path("submissions") / NAME / "first")
+    contest = world.Contest(board=[*BOARD[:41], ("bob's team", "540.5"), *BOARD[41:]])
+    contest.scored = lambda content: ("540.5", "")
+    kaggle.kaggle.contests[NAME] = contest
+    monkeypatch.setattr(service, "Manners", lambda: QUICK)
+    return "first", str(finished[1])
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command: (exit code, stdout, stderr)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = 0
+        try:
+            main(list(words))
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
