@@ -70,7 +70,7 @@ def bed(name: str, cache: Path, folder: Path) -> Bed:
     config = override(adapter.defaults, SETTINGS)
     root = write_sample(adapter, rows=ROWS, seed=0, cache=cache)
     data = prepare(adapter, config, root, world)
-    planning.plan_folds(data.competition, config, data)  # the clean sample raises no alarm
+    planning.checked_folds(data.competition, config, data)  # the clean sample raises no alarm
     return Bed(data.competition, config, data, world, folder)
 
 
@@ -92,7 +92,7 @@ def _group_in_two_folds(on: Bed) -> str | None:
     group = on.competition.folds.group
     if group is None:
         return None
-    plan = planning.plan_folds(on.competition, on.config, on.data)
+    plan = planning.checked_folds(on.competition, on.config, on.data)
     fold = plan.fold.copy()
     fold[0] = (fold[0] + 1) % plan.number
     assert on.data.groups.count(on.data.groups[0]) > 1, "the first group has several rows"
@@ -150,7 +150,7 @@ def _column_is_target(on: Bed) -> str | None:
 
 def _fit_on_all(on: Bed, *, words: bool) -> str | None:
     """What a fold's file holds when it was fitted on all rows: its vocabulary alone, or all but it."""
-    plan, job = planning.plan_folds(on.competition, on.config, on.data), _job(on)
+    plan, job = planning.checked_folds(on.competition, on.config, on.data), _job(on)
     everything = np.arange(len(on.data))
     whole = nets.fit_rows(on.competition, on.config, data=on.data, rows=everything)
     own = nets.fit_fold(on.competition, on.config, data=on.data, plan=plan, fold=0)
@@ -188,7 +188,7 @@ def pseudo(on: Bed, cell: str) -> Data:
     """The sample whose last three rows are labelled by models: "{hash}" stands for that of the other rows' folds."""
     folds = dataclasses.replace(on.competition.folds, pseudo="made_by")
     own = on.data.take(np.arange(len(on.data) - 3))
-    digest = planning.plan_folds(on.competition, on.config, own).digest(own.rows.ids)
+    digest = planning.checked_folds(on.competition, on.config, own).digest(own.rows.ids)
 
     def change(rows: Rows) -> Rows:
         made = [cell.replace("{hash}", digest)] * 3
@@ -198,9 +198,9 @@ def pseudo(on: Bed, cell: str) -> Data:
 
 
 def _other_folds(on: Bed) -> str | None:
-    plan, job = planning.plan_folds(on.competition, on.config, on.data), _job(on)
+    plan, job = planning.checked_folds(on.competition, on.config, on.data), _job(on)
     other = override(on.config, [f"data.folds={plan.number - 1}"])
-    foreign = planning.plan_folds(on.competition, other, on.data)
+    foreign = planning.checked_folds(on.competition, other, on.data)
     members = [name for name in score.member_names(job) if name != rungs.constant_name(job.competition)]
     for place, member in enumerate(members):
         dealt = foreign if place == len(members) - 1 else plan
@@ -245,7 +245,7 @@ def _copied(on: Bed, change: Callable[[Image.Image, Image.Resampling], Image.Ima
 
     data = on.changed(add)
     assert data.units[source] == data.units[-1], "a copy is not joined to its picture"
-    plan = planning.plan_folds(data.competition, on.config, data)
+    plan = planning.checked_folds(data.competition, on.config, data)
     assert plan.fold[source] == plan.fold[-1], "a copy lies in another fold than its picture"
     sentences = [sentence for sentence in plan.told if NEW in sentence]
     assert sentences, f"no sentence names the copy: {plan.told}"
@@ -268,7 +268,7 @@ def _changed(
 
 
 def _planned(on: Bed, data: Data) -> str:
-    planning.plan_folds(data.competition, on.config, data)
+    planning.checked_folds(data.competition, on.config, data)
     return ""
 
 

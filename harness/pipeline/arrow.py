@@ -30,7 +30,7 @@ from harness.pipeline import (
 )
 from harness.pipeline.job import SCHEMA, Job, Request, request_root
 from harness.pipeline.parts import decoded_images
-from harness.pipeline.planning import plan_folds, wanted_folds
+from harness.pipeline.planning import checked_folds, wanted_folds
 from harness.pipeline.preparation import World, prepare, prepare_test
 from harness.training import determinism
 from harness.training.shards import Shard
@@ -93,7 +93,7 @@ def _arrow(
     data_hash = hash_value([data.hash, test.hash]) if test else data.hash
     if settings.get("data_hash", data_hash) != data_hash:
         raise RunError("the data has changed since the run began", file=root, fix="start a new run, or give its --data")
-    plan, doubles = warning.warned(plan_folds(competition, config, data), data, test)
+    plan, doubles = warning.warned(checked_folds(competition, config, data), data, test)
     wanted = wanted_folds(plan, request.only_folds)
     for sentence in plan.told:
         world.say(sentence)

@@ -13,7 +13,7 @@ from harness.pipeline import regularising, warning
 from harness.pipeline.fold import first_batch, stream
 from harness.pipeline.nets import CPU, build_net, fit_fold
 from harness.pipeline.parts import Data
-from harness.pipeline.planning import plan_folds
+from harness.pipeline.planning import checked_folds
 from harness.pipeline.preparation import World, prepare, prepare_test
 from harness.training import loop
 
@@ -30,7 +30,7 @@ def check(competition: Competition, config: TrainConfig, root: Any, world: World
     competition = data.competition
     regularising.check(competition, config)
     test = prepare_test(competition, config, root, world)
-    plan, _ = warning.warned(plan_folds(competition, config, data), data, test)
+    plan, _ = warning.warned(checked_folds(competition, config, data), data, test)
     spoilt = [*data.spoilt, *(test.spoilt if test else ())]
     for one in spoilt[:SPOILT_SHOWN]:
         world.say(f"cannot be used: {one.side} row {one.id}: {one.error}")

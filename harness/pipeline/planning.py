@@ -22,26 +22,28 @@ from harness.pipeline.parts import Data
 
 
 def plan_folds(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:
-    """The folds of the training rows, checked for what would flatter the score.
+    """The folds of the training rows.
 
     Raises:
         ConfigError: more folds than groups, or a published split where there is none.
         DataError: fewer than two groups.
-        LeakError: as `leaks.check_plan`, and a label made by a model that may have seen what it is validated on.
+        LeakError: a label made by a model that may have seen what it is validated on.
     """
     own = data.own
     found = _deal(data.competition, config, data if len(own) == len(data) else data.take(own))
-    if len(own) < len(data):
-        found = leaks.with_pseudo(data, found)
-    return replace(
-        found,
-        told=(
-            *found.told,
-            *leaks.check_plan(
-                data, found, published=config.data.split == "published", ignore=config.data.ignored("leaks")
-            ),
-        ),
-    )
+    return leaks.with_pseudo(data, found) if len(own) < len(data) else found
+
+
+def checked_folds(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:
+    """The folds of `plan_folds`, looked through for what would flatter the score: once, when a run begins or goes on.
+
+    Raises:
+        ConfigError, DataError: as `plan_folds`.
+        LeakError: as `leaks.check_plan`.
+    """
+    found = plan_folds(competition, config, data)
+    published, ignore = config.data.split == "published", config.data.ignored("leaks")
+    return replace(found, told=(*found.told, *leaks.check_plan(data, found, published=published, ignore=ignore)))
 
 
 def _deal(competition: Competition, config: TrainConfig, data: Data) -> folds.FoldPlan:

@@ -64,14 +64,16 @@ def test_a_label_of_another_fold_s_model_trains_there_alone_and_leaves_the_folds
 ) -> None:
     on = beds[name]
     data = pseudo(on, "{hash}:1")
-    plan = planning.plan_folds(data.competition, on.config, data)
+    plan = planning.checked_folds(data.competition, on.config, data)
     made = np.arange(len(data) - 3, len(data))
     assert (plan.fold[made] == PSEUDO).all()
     for fold in range(plan.number):
         assert not np.intersect1d(plan.validation(fold), made).size
         assert np.intersect1d(plan.training(fold), made).size == (3 if fold == 1 else 0)
     clean = data.take(data.own)
-    assert planning.plan_folds(clean.competition, on.config, clean).digest(clean.rows.ids) == plan.digest(data.rows.ids)
+    assert planning.checked_folds(clean.competition, on.config, clean).digest(clean.rows.ids) == plan.digest(
+        data.rows.ids
+    )
     assert any("3 rows have labels that fold models made" in sentence for sentence in plan.told)
 
 
@@ -79,7 +81,7 @@ def test_a_label_of_another_fold_s_model_trains_there_alone_and_leaves_the_folds
 def test_a_label_of_other_folds_or_of_nobody_stops(cell: str, beds: dict[str, Bed]) -> None:
     data = pseudo(beds["planet-understanding-the-amazon-from-space"], cell)
     with pytest.raises(LeakError, match="rows train_17, train_18 and train_19"):
-        planning.plan_folds(data.competition, beds["camvid"].config, data)
+        planning.checked_folds(data.competition, beds["camvid"].config, data)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -88,7 +90,7 @@ def test_validation_rows_destroyed_change_nothing_that_is_fitted(name: str, beds
     data, train = on.data, on.config.train
     weighed = on.competition.task.kind in ("label", "tags", "classes")
     config = dataclasses.replace(on.config, train=dataclasses.replace(train, class_weights=weighed))
-    plan = planning.plan_folds(on.competition, config, data)
+    plan = planning.checked_folds(on.competition, config, data)
     lost = plan.validation(0).tolist()
     columns = {column: list(cells) for column, cells in data.rows.columns.items()}
     table = on.competition.table
@@ -112,7 +114,7 @@ def test_validation_rows_destroyed_change_nothing_that_is_fitted(name: str, beds
 def test_twins_that_contradict_and_test_copies_are_told_and_listed(beds: dict[str, Bed], tmp_path: Path) -> None:
     on = beds["gemstones-images"]
     test = preparation.prepare_test(on.competition, on.config, on.data.root, on.world)
-    plan = planning.plan_folds(on.competition, on.config, on.data)
+    plan = planning.checked_folds(on.competition, on.config, on.data)
     plan, found = warning.warned(plan, on.data, test)
     assert any("looks like another that says something else: train/Rose Quartz/" in line for line in plan.told)
     assert any("test rows look like a training row: test/" in line for line in plan.told)
@@ -157,5 +159,5 @@ def test_real_data_is_stopped_nowhere_and_joined_where_it_holds_copies(
     competition = registry.load(name)
     config, root = small(competition), unpack(real_data / f"{zipped}.zip", cache=shared_cache)
     data = preparation.prepare(competition, config, root, World(shared_cache))
-    planning.plan_folds(data.competition, config, data)
+    planning.checked_folds(data.competition, config, data)
     assert len(set(data.groups)) - len(set(data.units)) == joined
