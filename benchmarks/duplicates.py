@@ -82,13 +82,11 @@ def looked(paths: list[str], hashes: list[str], root: Path) -> cache.Cache:
 
 
 def alone(found: cache.Cache) -> np.ndarray:
-    """uint8 [N, 32, 32, 3]: the thumbnails drawn once more, as the pass does it and by nobody else."""
-    chunks = range(0, len(found), cache.CHUNK)
-    return np.concatenate([looks.thumbnails(np.stack([found[row] for row in _rows(found, start)])) for start in chunks])
-
-
-def _rows(found: cache.Cache, start: int) -> range:
-    return range(start, min(start + cache.CHUNK, len(found)))
+    """uint8 [N, 32, 32, 3]: the thumbnails drawn once more, as the pass does it, with nothing beside."""
+    every = found.pixels[: len(found) * SIDE * SIDE * 3].reshape(-1, SIDE, SIDE, 3)
+    with cache.alone_in_threads():
+        chunks = range(0, len(found), cache.CHUNK)
+        return np.concatenate([looks.thumbnails(every[start : start + cache.CHUNK]) for start in chunks])
 
 
 def timed(work: Callable[[], Any]) -> tuple[np.ndarray, Any]:

@@ -223,7 +223,7 @@ def _fill(
     done, spoilt = noted["sizes"], noted.get("spoilt", {})
     before = len(done)
     workers = min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(max_workers=workers) as pool, _alone_in_threads():
+    with ThreadPoolExecutor(max_workers=workers) as pool, alone_in_threads():
         for start in range(before, len(shapes), CHUNK):
             indices = range(start, min(start + CHUNK, len(shapes)))
             for index, (picture, size, problem) in zip(indices, pool.map(tried, indices), strict=True):
@@ -243,7 +243,7 @@ def _fill(
 
 
 @contextmanager
-def _alone_in_threads() -> Iterator[None]:
+def alone_in_threads() -> Iterator[None]:
     """Lets no OpenCV function start threads of its own: files are taken side by side already, and its pool spins."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(0)

@@ -136,6 +136,7 @@ def execute(bundle: Path, kernel: Kernel) -> str:
     driver.write_text(DRIVER)
     kept = ("PATH", "HOME", "LANG", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment["PATH"] = f"{kernel.python / 'bin'}{os.pathsep}{environment['PATH']}"
     environment |= {"HARNESS_KAGGLE": str(kernel.root), "JUPYTER_PATH": str(kernel.root / "kernels")}
     environment |= {"TMPDIR": str(kernel.root / "temporary"), "PIP_CONFIG_FILE": os.devnull}
     with tempfile.TemporaryDirectory(prefix="k", dir="/tmp") as short:  # a Unix socket's path has 108 bytes at most
