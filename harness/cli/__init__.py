@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from harness import __version__, display, files, registry
-from harness.cli import searching
+from harness.cli import fetching, searching
 from harness.cli.options import at_work, options, path_of, request_of, world_of
 from harness.errors import HarnessError
 from harness.meter import seconds_of
@@ -175,6 +175,8 @@ def grade(name: str, csv_file: Path, answers: Path, as_json: bool) -> None:
 
 cli.add_command(searching.tune)
 cli.add_command(searching.lr_find)
+cli.add_command(fetching.download)
+cli.add_command(fetching.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,13 +1,30 @@
-"""Where a competition's data lies: what the user names, Kaggle's two mounts, or `data/`."""
+"""Where a competition's data lies: what the user names, Kaggle's mounts, or `data/`."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.competition import Competition
 from harness.errors import DataError
 
-KAGGLE = (Path("/kaggle/input"), Path("/kaggle/input/competitions"))
+ROOT = "HARNESS_KAGGLE"  # the variable that names another root than /kaggle
+GROUPS = ("competitions", "datasets", "models")  # folders among the mounts that hold mounts
+
+
+def inputs() -> Path:
+    """Where a Kaggle kernel mounts what it was given."""
+    return Path(os.environ.get(ROOT) or "/kaggle") / "input"
+
+
+def mounts(slugs: Iterable[str]) -> list[Path]:
+    """Where a Kaggle kernel may have mounted data of these names: the older layout, then the newer one.
+
+    `/kaggle/input/<slug>`, `/kaggle/input/competitions/<slug>` and `/kaggle/input/datasets/<owner>/<slug>`.
+    """
+    names, owners = list(slugs), sorted((inputs() / "datasets").glob("*"))
+    return [mount / slug for mount in (inputs(), inputs() / "competitions", *owners) for slug in names]
 
 
 def places(competition: Competition, named: Path | None) -> list[Path]:
@@ -15,7 +32,7 @@ def places(competition: Competition, named: Path | None) -> list[Path]:
     if named is not None:
         return [named]
     slugs = (competition.name, *competition.aliases)
-    folders = [mount / slug for mount in KAGGLE for slug in slugs] + [Path("data") / slug for slug in slugs]
+    folders = [*mounts(slugs), *(Path("data") / slug for slug in slugs)]
     return folders + [Path("data") / f"{slug}.zip" for slug in slugs]
 
 

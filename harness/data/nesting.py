@@ -73,14 +73,28 @@ def merge(source: Path, target: Path, *, over: bool = False) -> None:
         over: files that are there already are replaced.
 
     Raises:
-        DataError: a file that is there already.
+        DataError: a file that is there already; nothing is moved.
     """
+    if not over:
+        check_free(source, target)
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         place = target / path.name
         if path.is_dir() and place.is_dir():
             merge(path, place, over=over)
-        elif place.exists() and not (over and place.is_file() and path.is_file()):
-            raise DataError("is there already", file=place, fix="remove it, and download again")
         else:
             path.replace(place)
+
+
+def check_free(source: Path, target: Path) -> None:
+    """Refuses to move what lies below `source` where a file is there already.
+
+    Raises:
+        DataError: with its name.
+    """
+    for path in sorted(source.iterdir()):
+        place = target / path.name
+        if path.is_dir() and place.is_dir():
+            check_free(path, place)
+        elif place.exists():
+            raise DataError("is there already", file=place, fix="remove it, and download again")
