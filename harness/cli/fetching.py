@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from harness.cli.options import cache_root, options
+from harness.errors import Stopped
 
 
 @click.command()
@@ -46,10 +47,13 @@ def download(
     def say(text: str) -> None:
         click.echo(text, err=True)
 
-    if names:
-        found = downloading.fetch_singles(kaggle, wanted, names, into=out, say=say)
-    else:
-        found = downloading.fetch(kaggle, wanted, into=out, cache=cache_root(cache), keep_zip=keep_zip, say=say)
+    try:
+        if names:
+            found = downloading.fetch_singles(kaggle, wanted, names, into=out, say=say)
+        else:
+            found = downloading.fetch(kaggle, wanted, into=out, cache=cache_root(cache), keep_zip=keep_zip, say=say)
+    except KeyboardInterrupt as error:
+        raise Stopped("stopped", fix="the same command goes on") from error
     words = {
         "downloaded": f"{found.path}: {found.files:,} files, {found.bytes:,} bytes",
         "there": f"{found.path}: there already, as Kaggle has it",

@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 
 from harness import files
 from harness.data import sevenzip, tars, unpack
-from harness.errors import DataError
 
 KINDS: dict[str, Callable[..., None]] = {
     ".zip": unpack.unpack_into,
@@ -34,67 +33,62 @@ def unpack_all(
     """Unpacks the archives in `folder`, and those in them; the names of those in `folder` itself.
 
     An archive whose entries lie under one name is unpacked beside itself, another one into a folder of its name.
+    One whose files are there already stays as it is.
 
     Args:
         fix: what to do about a full disk.
 
     Raises:
-        DataError: an archive that cannot be trusted, or whose files are there already.
+        DataError: an archive that cannot be trusted.
     """
     first: list[str] = []
+    left: set[str] = set()
     for _ in range(DEEP):
         names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-        found = archives(names)
+        found = [name for name in archives(names) if name not in left]
         first = first or found
         if not found:
             break
         for name in found:
             say(f"unpacking {name}")
-            _unpack_beside(folder / name, fix=fix, free=free)
+            clash = _unpack_beside(folder / name, fix=fix, free=free)
+            if clash is not None:  # some ship a table and its zip
+                say(f"{name} is left packed: {clash.name} is there already")
+                left.add(name)
     return first
 
 
-def _unpack_beside(archive: Path, *, fix: str, free: files.FreeSpace) -> None:
-    """Puts what an archive holds beside it, in its place."""
+def _unpack_beside(archive: Path, *, fix: str, free: files.FreeSpace) -> Path | None:
+    """Puts what an archive holds beside it, in its place; where a file of it is there already, that one and no more."""
     staging = archive.with_name(f".{archive.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     KINDS[archive.suffix.lower()](archive, staging, fix=fix, free=free)
-    archive.unlink()
     target = archive.parent if len(list(staging.iterdir())) == 1 else archive.with_suffix("")
-    merge(staging, target)
+    clash = clashing(staging, target) if target.exists() else None
+    if clash is None:
+        archive.unlink()
+        merge(staging, target)
     shutil.rmtree(staging)
+    return clash
 
 
-def merge(source: Path, target: Path, *, over: bool = False) -> None:
-    """Moves all files below `source` to the same places below `target`, on the same disk.
-
-    Args:
-        over: files that are there already are replaced.
-
-    Raises:
-        DataError: a file that is there already; nothing is moved.
-    """
-    if not over:
-        check_free(source, target)
+def merge(source: Path, target: Path) -> None:
+    """Moves all files below `source` to the same places below `target`, on the same disk, over what is there."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         place = target / path.name
         if path.is_dir() and place.is_dir():
-            merge(path, place, over=over)
+            merge(path, place)
         else:
             path.replace(place)
 
 
-def check_free(source: Path, target: Path) -> None:
-    """Refuses to move what lies below `source` where a file is there already.
-
-    Raises:
-        DataError: with its name.
-    """
+def clashing(source: Path, target: Path) -> Path | None:
+    """The first file below `target` in whose place one lies below `source`; None where none is in the way."""
     for path in sorted(source.iterdir()):
         place = target / path.name
-        if path.is_dir() and place.is_dir():
-            check_free(path, place)
-        elif place.exists():
-            raise DataError("is there already", file=place, fix="remove it, and download again")
+        found = clashing(path, place) if path.is_dir() and place.is_dir() else place if place.exists() else None
+        if found is not None:
+            return found
+    return None

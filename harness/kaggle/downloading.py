@@ -91,6 +91,7 @@ def fetch(
             known=shelf.known(place),
         )
         if record and arrival.told.same(shelf.told(record)):
+            shutil.rmtree(place.part, ignore_errors=True)  # what a stopped process left of the version before
             return replace(facts, path=into / record["path"])
         say(f"checking {entries.amount(archive.stat().st_size)}")
         nested = bool(nesting.archives(_table(archive, read=not arrival.told.md5)))
@@ -161,14 +162,15 @@ def _single(service: Service, wanted: Wanted, file: File, *, place: Place, free:
     staged.parent.mkdir(parents=True)
     arrival.path.replace(staged)
     nesting.unpack_all(staging, fix=FIX, say=say, free=free)
-    if file.name not in singles:
-        nesting.check_free(staging, place.folder)
+    clash = nesting.clashing(staging, place.folder) if place.folder.exists() and file.name not in singles else None
+    if clash is not None:
+        raise DataError("is there already, and not from Kaggle", file=clash, fix="remove it, or give --out DIR")
     place.folder.mkdir(exist_ok=True)
     facts = {"from": asdict(wanted.page), "path": place.folder.name}
     # named as begun first: what a stopped process leaves of it is Kaggle's, and is written over
     for state in ({}, {"told": asdict(arrival.told)}):
         if state:
-            nesting.merge(staging, place.folder, over=True)
+            nesting.merge(staging, place.folder)
             files.sync_folder(place.folder)
         files.write_json(place.record, {**facts, "singles": {**singles, file.name: state}})
     return size

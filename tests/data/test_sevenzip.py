@@ -178,12 +178,17 @@ def test_a_tar_in_a_7z_and_a_zip_beside_it_are_unpacked_where_they_lie(tmp_path:
     assert sorted(held(given)) == names
 
 
-def test_an_archive_does_not_write_over_what_lies_beside_it(tmp_path: Path) -> None:
-    packed(tmp_path / "a.7z", {"table.csv": b"theirs"})
+def test_an_archive_does_not_write_over_what_lies_beside_it_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = packed(tmp_path / "table.csv.7z", {"table.csv": b"theirs"}).read_bytes()
     (tmp_path / "table.csv").write_bytes(b"mine")
-    with pytest.raises(DataError, match="is there already"):
-        nesting.unpack_all(tmp_path, fix=FIX, say=print)
-    assert (tmp_path / "table.csv").read_bytes() == b"mine"
+    nesting.unpack_all(tmp_path, fix=FIX, say=print)
+    assert held(tmp_path) == {"table.csv": b"mine", "table.csv.7z": whole}
+    assert capsys.readouterr().out.splitlines() == [
+        "unpacking table.csv.7z",
+        "table.csv.7z is left packed: table.csv is there already",
+    ]
 
 
 def test_a_thousand_archives_are_data_of_their_own() -> None:

@@ -84,7 +84,7 @@ def test_a_slug_without_an_adapter_and_a_data_set_come_to_their_own_names(
 def test_files_are_listed_and_nothing_is_downloaded(kaggle: Given, capsys: pytest.CaptureFixture[str]) -> None:
     kaggle.kaggle.contests["toy"].files = {**FILES, "toy.zip": WHOLE}
     main(["download", "toy", "--list"])
-    assert capsys.readouterr().out.splitlines() == ["          4,500  train.csv", "      3,000,000  pictures/1.bin"]
+    assert capsys.readouterr().out.splitlines() == ["          4,500  train.csv", "      1,000,000  pictures/1.bin"]
     main(["download", "toy", "--list", "--json"])
     assert told(capsys)["files"][0] == {"name": "train.csv", "bytes": 4500}
     assert not Path("data").exists()
