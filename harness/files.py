@@ -51,6 +51,15 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             temporary.unlink()
 
 
+def adopt(source: Path, target: Path) -> None:
+    """Gives a finished file or folder, which another program wrote on the same disk, the name `target`."""
+    if source.is_file():
+        with open(source, "rb") as handle:
+            os.fsync(handle.fileno())
+    os.replace(source, target)
+    sync_folder(target.parent)
+
+
 def sweep(folder: Path) -> None:
     """Removes temporaries that killed processes left below `folder`, in which nobody else writes."""
     for left in folder.rglob(".*.tmp"):

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from harness import __version__, display, files, registry
-from harness.cli import bundling, kaggle, searching
+from harness.cli import bundling, fetching, kaggle, searching
 from harness.cli.options import at_work, options, path_of, request_of, world_of
 from harness.errors import HarnessError
 from harness.meter import seconds_of
@@ -180,6 +180,8 @@ cli.add_command(kaggle.leaderboard)
 cli.add_command(kaggle.ledger_command)
 cli.add_command(searching.tune)
 cli.add_command(searching.lr_find)
+cli.add_command(fetching.download)
+cli.add_command(fetching.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:

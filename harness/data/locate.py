@@ -1,18 +1,30 @@
-"""Where a competition's data lies: what the user names, Kaggle's two mounts, or `data/`."""
+"""Where a competition's data lies: what the user names, Kaggle's mounts, or `data/`."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.competition import Competition
 from harness.errors import DataError
 
+ROOT = "HARNESS_KAGGLE"  # the variable that names another root than /kaggle
+GROUPS = ("competitions", "datasets", "models")  # folders among the mounts that hold mounts
 
-def mounts() -> list[Path]:
-    """Where a kernel has competitions' data: the older layout and the newer, below HARNESS_KAGGLE or /kaggle."""
-    root = Path(os.environ.get("HARNESS_KAGGLE") or "/kaggle") / "input"
-    return [root, root / "competitions"]
+
+def inputs() -> Path:
+    """Where a Kaggle kernel mounts what it was given."""
+    return Path(os.environ.get(ROOT) or "/kaggle") / "input"
+
+
+def mounts(slugs: Iterable[str]) -> list[Path]:
+    """Where a Kaggle kernel may have mounted data of these names: the older layout, then the newer one.
+
+    `/kaggle/input/<slug>`, `/kaggle/input/competitions/<slug>` and `/kaggle/input/datasets/<owner>/<slug>`.
+    """
+    names, owners = list(slugs), sorted((inputs() / "datasets").glob("*"))
+    return [mount / slug for mount in (inputs(), inputs() / "competitions", *owners) for slug in names]
 
 
 def places(competition: Competition, named: Path | None) -> list[Path]:
@@ -20,7 +32,7 @@ def places(competition: Competition, named: Path | None) -> list[Path]:
     if named is not None:
         return [named]
     slugs = (competition.name, *competition.aliases)
-    folders = [mount / slug for mount in mounts() for slug in slugs] + [Path("data") / slug for slug in slugs]
+    folders = [*mounts(slugs), *(Path("data") / slug for slug in slugs)]
     return folders + [Path("data") / f"{slug}.zip" for slug in slugs]
 
 

@@ -8,47 +8,19 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness import files
+from harness.data import entries as rules
+from harness.data.entries import AGAIN, CACHE, CHUNK, UNTRUSTED, Limits, Progress, refusal
 from harness.data.materialise import build_once
-from harness.errors import DataError, SpaceError
+from harness.errors import DataError
 
-Progress = Callable[[int, int], None]  # (bytes written, bytes in all)
-CHUNK = 1 << 20
-BLOCK = 4096  # a file takes whole blocks on the disk, and a competition has many small files
 HEADER = 30  # bytes before an entry's name and content, at least
-# control characters and line ends, and those that turn the direction of what is shown after them (Unicode 15, UAX 9)
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-AGAIN = "download it again"
-UNTRUSTED = "do not use this archive: download it from the competition's page"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What no honest competition zip exceeds.
-
-    Attributes:
-        entries: files and folders.
-        ratio: unpacked over packed size of one entry, and of the whole archive, looked at where it unpacks to more than
-            `large` bytes.
-        name: letters of an entry's name with its folders; disks take 4,096 bytes.
-        depth: folders above an entry.
-    """
-
-    entries: int = 2_000_000
-    ratio: int = 200
-    large: int = 100_000_000
-    name: int = 1000
-    depth: int = 50
 
 
 def unpack(
@@ -75,18 +47,45 @@ def unpack(
 
         def build(folder: Path) -> None:
             entries, folders = _checked(archive, bundle, limits or Limits())
-            needed = sum(-(-entry.file_size // BLOCK) * BLOCK for entry in entries.values())
-            if needed > (have := free(cache)):
-                problem = f"unpacked it needs {_amount(needed)}, the disk of {cache} has {_amount(have)} free"
-                raise SpaceError(problem, file=archive, fix="free some space or choose another disk with --cache DIR")
-            for path in sorted(folders):
-                with _disk_errors(archive, path):
-                    (folder / path).mkdir()
-            _write(archive, bundle, entries, folder, progress)
-            # one sync for all files, in place of thousands: the rename must not reach the disk before they do
-            os.sync()
+            sizes = [entry.file_size for entry in entries.values()]
+            rules.check_room(archive, sizes, disk=cache, free=free, fix=CACHE)
+            _write(archive, bundle, entries, folders, folder, progress, fix=CACHE)
 
         return build_once(target, build)
+
+
+def unpack_into(
+    archive: Path,
+    folder: Path,
+    *,
+    fix: str,
+    free: files.FreeSpace = files.free_space,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Writes the files of a zip into `folder`, which is there, by the rules and with the errors of `unpack`.
+
+    Args:
+        fix: what to do about a full disk.
+    """
+    with _opened(archive) as bundle:
+        entries, folders = _checked(archive, bundle, limits or Limits())
+        rules.check_room(archive, [entry.file_size for entry in entries.values()], disk=folder, free=free, fix=fix)
+        _write(archive, bundle, entries, folders, folder, progress, fix=fix)
+
+
+def listed(archive: Path, *, read: bool = False, limits: Limits | None = None) -> dict[str, int]:
+    """Path -> bytes of every file that a zip unpacks to; errors as of `unpack`, and nothing is written.
+
+    Args:
+        read: all content, too: its checksums are compared.
+    """
+    with _opened(archive) as bundle:
+        entries, _ = _checked(archive, bundle, limits or Limits())
+        if read:
+            for path, entry in entries.items():
+                _write_entry(archive, bundle, entry, Path(os.devnull), path=path, fix=AGAIN)
+        return {path: entry.file_size for path, entry in entries.items()}
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:
@@ -117,17 +116,15 @@ def _digest(archive: Path, bundle: zipfile.ZipFile) -> str:
 
 def _checked(archive: Path, bundle: zipfile.ZipFile, limits: Limits) -> tuple[dict[str, zipfile.ZipInfo], set[str]]:
     """(relative path -> entry of every file, relative paths of all folders), fit to be written."""
-    listed = bundle.infolist()
-    if len(listed) > limits.entries:
-        problem = f"{len(listed):,} entries, more than {limits.entries:,}"
-        raise DataError(problem, file=archive, fix=UNTRUSTED)
+    rules.check_number(archive, len(bundle.infolist()), limits)
     found: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
-    for entry in listed:
-        parts = _parts(archive, entry, limits)
-        if not parts or "__MACOSX" in parts or parts[-1] == ".DS_Store":
+    for entry in bundle.infolist():
+        # zipfile cuts a name at its first zero byte: the name as stored is the one to judge
+        parts = rules.parts(archive, entry.orig_filename, limits)
+        if rules.skipped(parts):
             continue
-        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        folders |= rules.above(parts)
         if entry.is_dir() or entry.filename.endswith("\\"):
             folders.add("/".join(parts))
             continue
@@ -150,26 +147,7 @@ def _check_together(archive: Path, bundle: zipfile.ZipFile, entries: list[zipfil
     for entry, following in zip(ordered, begins, strict=False):
         if entry.header_offset + HEADER + entry.compress_size > following:
             raise _refusal(archive, entry, "shares bytes of the archive with another: a zip bomb", UNTRUSTED)
-    total, size = sum(entry.file_size for entry in entries), archive.stat().st_size
-    if total > limits.large and total > limits.ratio * size:
-        problem = f"unpacks to {total / size:,.0f} times its size: a zip bomb"
-        raise DataError(problem, file=archive, fix=UNTRUSTED)
-
-
-def _parts(archive: Path, entry: zipfile.ZipInfo, limits: Limits) -> list[str]:
-    """Path components below the target folder; none for the folder itself."""
-    # zipfile cuts a name at its first zero byte: the name as stored is the one to judge
-    name = entry.orig_filename.replace("\\", "/")
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or "\0" in name or re.match(r"[A-Za-z]:", name):
-        raise _refusal(archive, entry, "would be written outside its folder", UNTRUSTED)
-    if UNSEEN.search(name):
-        raise _refusal(archive, entry, "has control characters in its name", UNTRUSTED)
-    # before the folders above it are listed, which of a name of 64 kB would take a gigabyte
-    if len(name) > limits.name or len(parts) > limits.depth:
-        problem = f"has a name of {len(name):,} letters in {len(parts):,} folders, too long to be written"
-        raise DataError(f"entry {name[:60]!r}... {problem}", file=archive, fix=UNTRUSTED)
-    return parts
+    rules.check_whole(archive, sum(entry.file_size for entry in entries), limits)
 
 
 def _check_entry(archive: Path, entry: zipfile.ZipInfo, limits: Limits) -> None:
@@ -192,46 +170,49 @@ def _write(
     archive: Path,
     bundle: zipfile.ZipFile,
     entries: dict[str, zipfile.ZipInfo],
+    folders: set[str],
     folder: Path,
     progress: Progress | None,
+    *,
+    fix: str,
 ) -> None:
+    for path in sorted(folders):
+        with rules.disk_errors(archive, path, fix=fix):
+            (folder / path).mkdir()
     total, done = sum(entry.file_size for entry in entries.values()), 0
     for path, entry in entries.items():
-        try:
-            with _disk_errors(archive, path):
-                written = _write_entry(bundle, entry, folder / path)
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-            raise _refusal(archive, entry, f"is damaged ({error})", AGAIN) from error
-        if written > entry.file_size:
-            problem = f"holds more than the {_amount(entry.file_size)} it declares: a zip bomb"
-            raise _refusal(archive, entry, problem, UNTRUSTED)
-        if written < entry.file_size:
-            raise _refusal(archive, entry, f"is damaged ({written} of {entry.file_size} bytes)", AGAIN)
-        done += written
+        done += _write_entry(archive, bundle, entry, folder / path, path=path, fix=fix)
         if progress is not None:
             progress(done, total)
+    # one sync for all files, in place of thousands: the rename must not reach the disk before they do
+    os.sync()
 
 
-@contextmanager
-def _disk_errors(archive: Path, path: str) -> Iterator[None]:
-    """What the disk says while `path` is written, in one line."""
+def _write_entry(
+    archive: Path, bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, *, path: str, fix: str
+) -> int:
+    """Bytes written to `target`: the declared number."""
     try:
-        yield
-    except OSError as error:
-        fix = "choose another disk with --cache DIR"
-        if error.errno in files.FULL:
-            raise SpaceError(f"the disk filled up at entry {path!r}", file=archive, fix=fix) from error
-        raise DataError(f"entry {path!r} cannot be written ({error.strerror})", file=archive, fix=fix) from error
+        with rules.disk_errors(archive, path, fix=fix):
+            written = _copy_entry(bundle, entry, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        raise _refusal(archive, entry, f"is damaged ({error})", AGAIN) from error
+    if written > entry.file_size:
+        problem = f"holds more than the {rules.amount(entry.file_size)} it declares: a zip bomb"
+        raise _refusal(archive, entry, problem, UNTRUSTED)
+    if written < entry.file_size:
+        raise _refusal(archive, entry, f"is damaged ({written} of {entry.file_size} bytes)", AGAIN)
+    return written
 
 
-def _write_entry(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> int:
+def _copy_entry(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> int:
     """Bytes written to `path`: the declared number, or one more when the entry holds more than it declares."""
     # zipfile stops in silence at the declared size; told of a larger one it reads on, so that one byte too many is
     # seen here, and it still compares the checksum at the true end
     generous = copy.copy(entry)
     generous.file_size += CHUNK
     written = 0
-    with bundle.open(generous) as source, open(path, "xb") as target:
+    with bundle.open(generous) as source, open(path, "wb" if path == Path(os.devnull) else "xb") as target:
         while chunk := source.read(min(CHUNK, entry.file_size + 1 - written)):
             target.write(chunk)
             written += len(chunk)
@@ -239,8 +220,4 @@ def _write_entry(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) ->
 
 
 def _refusal(archive: Path, entry: zipfile.ZipInfo, problem: str, fix: str) -> DataError:
-    return DataError(f"entry {entry.orig_filename!r} {problem}", file=archive, fix=fix)
-
-
-def _amount(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.2f} MB" if size >= 1e5 else f"{size:,} bytes"
+    return refusal(archive, entry.orig_filename, problem, fix)

@@ -21,7 +21,8 @@ from harness import files, registry, runs
 from harness.errors import BundleError
 from harness.hashing import hash_value
 from harness.kaggle import image, metadata, notebook, wheels
-from harness.kaggle.metadata import Mode, Names, Source
+from harness.kaggle.metadata import Mode, Names
+from harness.kaggle.pages import Page, page_of
 from harness.submission import writer
 
 SCHEMA = 1  # of bundle.json: keys are only added
@@ -56,7 +57,7 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
     """
     settings = run.settings()
     competition = registry.load(settings["competition"])
-    source = metadata.source_of(competition.source)
+    page = page_of(competition)
     # of the name of a copy, or of when it was bundled, the names say nothing: the same run is the same data set
     asked = {key: settings.get(key) for key in ("request", "config", "data_hash")}
     digest = hash_value([asked, run.scores() if wanted.mode == "predict" else None])[:6]
@@ -68,14 +69,14 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
         (_copy_weights if wanted.mode == "predict" else _copy_beginning)(run, settings, data)
         also = _copy_adapter(competition.name, data)
         brought = wheels.gather(has, data / "wheels", given=wanted.wheels, also=also)
-        _write_kernel(folder / "kernel", names, source, machine=machine, mode=wanted.mode, competition=competition.name)
+        _write_kernel(folder / "kernel", names, page, machine=machine, mode=wanted.mode, competition=competition.name)
         described = f"Made by `harness bundle` ({wanted.mode}) from the run {run.path.name} of {competition.title}."
         files.write_json(data / "dataset-metadata.json", metadata.dataset(names, competition.name, described))
         facts = {
             "schema": SCHEMA,
             "run": str(run.path),
             "competition": competition.name,
-            "source": {"kind": source.kind, "reference": source.reference},
+            "source": {"kind": page.kind if page else "", "reference": page.ref if page else ""},
             "mode": wanted.mode,
             "owner": names.owner,
             "dataset": names.dataset_id,
@@ -199,13 +200,13 @@ def _copy_adapter(name: str, data: Path) -> list[str]:
     return []
 
 
-def _write_kernel(folder: Path, names: Names, source: Source, *, machine: str, mode: Mode, competition: str) -> None:
+def _write_kernel(folder: Path, names: Names, page: Page | None, *, machine: str, mode: Mode, competition: str) -> None:
     """The notebook, the script, and what Kaggle is told of them."""
     settings = {"MODE": mode, "COMPETITION": competition, "BUNDLE": names.dataset_id}
-    made = notebook.cells({**settings, "KIND": source.kind, "REFERENCE": source.reference})
+    made = notebook.cells({**settings, "KIND": page.kind if page else "", "REFERENCE": page.ref if page else ""})
     files.write_json(folder / metadata.NOTEBOOK, notebook.notebook(made))
     files.write_text(folder / metadata.SCRIPT, notebook.script(made))
-    files.write_json(folder / "kernel-metadata.json", metadata.kernel(names, source, machine))
+    files.write_json(folder / "kernel-metadata.json", metadata.kernel(names, page, machine))
 
 
 def _bytes(folder: Path) -> int:

@@ -5,15 +5,15 @@ Sources: the client's own checks (kaggle 2.2.5, `kernels_push`, `dataset_create_
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import BundleError
+from harness.kaggle import credentials
+from harness.kaggle.pages import Page
 
 Mode = Literal["predict", "run"]
 T4X2 = "NvidiaTeslaT4"  # Kaggle's name of the machine with two of them
@@ -42,17 +42,6 @@ class Names:
         return f"{self.owner}/{self.kernel}"
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where on Kaggle the data is: kind "competition" or "dataset", or "" for data that is not there.
-
-    `reference` is a slug, or owner/slug.
-    """
-
-    kind: Literal["competition", "dataset", ""]
-    reference: str = ""
-
-
 def names_of(owner: str, competition: str, digest: str, mode: Mode) -> Names:
     """Names that are the same for the same run and mode, and others for any other."""
     words = re.sub(r"[^a-z0-9]+", "-", competition.lower()).strip("-")
@@ -65,39 +54,23 @@ def title_of(slug: str) -> str:
     return slug.replace("-", " ")
 
 
-def source_of(address: str) -> Source:
-    """Where the page of a competition says that its data is."""
-    competition = re.search(r"//(?:www\.)?kaggle\.com/(?:c|competitions)/([\w-]+)", address)
-    if competition:
-        return Source("competition", competition[1])
-    dataset = re.search(r"//(?:www\.)?kaggle\.com/(?:datasets/)?([\w-]+/[\w-]+)", address)
-    return Source("dataset", dataset[1]) if dataset else Source("")
-
-
 def owner_of(named: str | None, environment: Mapping[str, str] | None = None) -> str:
-    """The Kaggle user name: as named, else KAGGLE_USERNAME, else what kaggle.json says.
+    """The Kaggle user name: as named, else KAGGLE_USERNAME, else whose credential is found.
 
     Raises:
         BundleError: none of these, or no user name.
     """
     environment = os.environ if environment is None else environment
-    folder = environment.get("KAGGLE_CONFIG_DIR")
-    found = named or environment.get("KAGGLE_USERNAME") or _recorded(Path(folder or Path.home() / ".kaggle"))
+    found = named or environment.get("KAGGLE_USERNAME")
+    if not found:
+        credential = credentials.find(environment)
+        found = credential.user if credential else None
     fix = "give --owner with the user name of your Kaggle account"
     if not found:
-        raise BundleError("whose bundle is it? No --owner, no KAGGLE_USERNAME, no kaggle.json", fix=fix)
+        raise BundleError("whose bundle is it? No --owner, no KAGGLE_USERNAME, no credential with a name", fix=fix)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", found):
         raise BundleError(f"'{found}' is no Kaggle user name", fix=fix)
     return found
-
-
-def _recorded(folder: Path) -> str:
-    try:
-        facts = json.loads((folder / "kaggle.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    name = facts.get("username") if isinstance(facts, dict) else None
-    return name if isinstance(name, str) else ""
 
 
 def machine_of(accelerator: str | None, device: str) -> str:
@@ -114,7 +87,7 @@ def machine_of(accelerator: str | None, device: str) -> str:
     return known.get(accelerator.lower(), accelerator)
 
 
-def kernel(names: Names, source: Source, machine: str) -> dict[str, Any]:
+def kernel(names: Names, page: Page | None, machine: str) -> dict[str, Any]:
     """kernel-metadata.json: private, no internet, the image kept as it is when the kernel is first pushed."""
     return {
         "id": names.kernel_id,
@@ -127,8 +100,8 @@ def kernel(names: Names, source: Source, machine: str) -> dict[str, Any]:
         "enable_tpu": False,
         "enable_internet": False,  # the client's own default is true
         "machine_shape": machine,
-        "dataset_sources": [names.dataset_id, *([source.reference] if source.kind == "dataset" else [])],
-        "competition_sources": [source.reference] if source.kind == "competition" else [],
+        "dataset_sources": [names.dataset_id, *([page.ref] if page and page.kind == "dataset" else [])],
+        "competition_sources": [page.ref] if page and page.kind == "competition" else [],
         "kernel_sources": [],
         "model_sources": [],
         "keywords": [],

@@ -20,11 +20,16 @@ class Page:
 
 def page_of(competition: Competition) -> Page | None:
     """The page on Kaggle; None of a competition that is elsewhere."""
-    found = re.fullmatch(r"https://www\.kaggle\.com/(c|competitions)/([\w-]+)/?.*", competition.source)
+    return page_at(competition.source)
+
+
+def page_at(address: str) -> Page | None:
+    """The page of an address; None of one that is not Kaggle's."""
+    found = re.search(r"//(?:www\.)?kaggle\.com/(?:c|competitions)/([\w-]+)", address)
     if found:
-        return Page("competition", found[2])
-    found = re.fullmatch(r"https://www\.kaggle\.com/datasets/([\w-]+)/([\w-]+)/?.*", competition.source)
-    return Page("dataset", f"{found[1]}/{found[2]}") if found else None
+        return Page("competition", found[1])
+    found = re.search(r"//(?:www\.)?kaggle\.com/(?:datasets/)?([\w-]+/[\w-]+)", address)
+    return Page("dataset", found[1]) if found else None
 
 
 def slug_of(competition: Competition) -> str:

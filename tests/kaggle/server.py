@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -22,7 +22,9 @@ from typing import Any, Literal
 from tests.kaggle import world
 
 PAGE = 20
-Kind = Literal["refuse", "page", "cut", "cut after", "half", "silent", "silent after", "kill", "kill after"]
+Kind = Literal[
+    "refuse", "page", "cut", "cut after", "half", "half silent", "silent", "silent after", "kill", "kill after"
+]
 
 
 @dataclass
@@ -32,7 +34,8 @@ class Fault:
     Attributes:
         method: of the API, or "upload", "files".
         kind: "refuse" with `code`; "page" answers 200 with a proxy's web page; "cut" and "silent" (for `seconds`)
-            before anything is done, with "after" when all is done; "half" of the answer's body.
+            before anything is done, with "after" when all is done; "half" of the answer's body, with "silent" before
+            the connection ends.
         times: how often, once it begins.
         skip: calls that go well first.
         code: of a refusal.
@@ -68,6 +71,10 @@ class Handler(BaseHTTPRequestHandler):
     kaggle: world.Kaggle
     faults: list[Fault]
     lock: threading.Lock
+
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # by a client that does not read to the end
+            super().handle()
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -119,13 +126,14 @@ class Handler(BaseHTTPRequestHandler):
         if fault and kind in ("silent after", "cut after"):
             time.sleep(fault.seconds if kind == "silent after" else 0)
             return self._close()
-        return self._send(code, body, headers, half=kind == "half")
+        pause = fault.seconds if fault and kind == "half silent" else 0
+        return self._send(code, body, headers, half=kind.startswith("half"), pause=pause)
 
     def _close(self) -> None:
         self.close_connection = True
         self.connection.close()
 
-    def _send(self, code: int, body: bytes, headers: dict[str, str], *, half: bool = False) -> None:
+    def _send(self, code: int, body: bytes, headers: dict[str, str], *, half: bool = False, pause: float = 0) -> None:
         try:
             self.send_response(code)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -133,6 +141,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body[: len(body) // 2] if half else body)
             self.wfile.flush()
+            time.sleep(pause)
         except (BrokenPipeError, ConnectionResetError):
             half = True
         if half:
@@ -179,12 +188,14 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "no such file")
         tag = f'"{hashlib.md5(content).hexdigest()}"'
         headers = {"Accept-Ranges": "bytes", "ETag": tag, "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
-        span = self.headers.get("Range")
-        if span is None or self.headers.get("If-Range", tag) != tag:
+        headers |= self.kaggle.file_headers
+        span, tag = self.headers.get("Range"), headers["ETag"]
+        if span is None or self.headers.get("If-Range", tag) != tag or not self.kaggle.ranges:
             return 200, content, headers
         start = int(span.removeprefix("bytes=").rstrip("-"))
         if start >= len(content):
             raise Refused(416, "past the end")
+        self.kaggle.gone_on.append((start, len(content) - start))
         return 206, content[start:], {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
 
 

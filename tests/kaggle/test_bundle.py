@@ -19,6 +19,7 @@ from harness.cli import main
 from harness.errors import BundleError
 from harness.kaggle import bundle as bundling
 from harness.kaggle import metadata, notebook
+from harness.kaggle.pages import Page, page_at, page_of
 from tests.kit import run_small
 
 SETTINGS = ("data.folds=2",)
@@ -137,8 +138,8 @@ def test_an_earlier_bundle_is_replaced_and_nothing_else(run: runs.Run, tmp_path:
 def test_kaggle_takes_the_names_and_fields(name: str, mode: metadata.Mode) -> None:
     competition = registry.load(name)
     names = metadata.names_of("bob", competition.name, "0a1b2c", mode)
-    source = metadata.source_of(competition.source)
-    kernel = metadata.kernel(names, source, metadata.T4X2)
+    page = page_of(competition)
+    kernel = metadata.kernel(names, page, metadata.T4X2)
     dataset = metadata.dataset(names, competition.name, "words")
     assert slugify(kernel["title"]) == kernel["id"].split("/")[1]
     assert slugify(dataset["title"]) == dataset["id"].split("/")[1]
@@ -149,7 +150,7 @@ def test_kaggle_takes_the_names_and_fields(name: str, mode: metadata.Mode) -> No
     assert (kernel["enable_internet"], kernel["enable_gpu"], kernel["machine_shape"]) == (False, True, "NvidiaTeslaT4")
     assert dataset["id"] in kernel["dataset_sources"]
     sources = kernel["competition_sources"] + kernel["dataset_sources"][1:]
-    assert sources == ([source.reference] if source.kind else [])
+    assert sources == ([page.ref] if page else [])
     assert bool(sources) == ("kaggle.com" in competition.source)
 
 
@@ -162,7 +163,7 @@ def test_every_field_that_the_client_reads_of_a_kernel_is_written() -> None:
     tree = ast.parse(client.read_text(encoding="utf-8"))
     (push,) = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "kernels_push")
     read = set(re.findall(r"meta_data(?:\.get\(|, )'(\w+)'", ast.unparse(push)))
-    kernel = metadata.kernel(metadata.names_of("bob", "x", "0a1b2c", "run"), metadata.Source(""), "")
+    kernel = metadata.kernel(metadata.names_of("bob", "x", "0a1b2c", "run"), None, "")
     assert len(read) > 12
     assert read - {"id_no"} == set(kernel)
 
@@ -178,7 +179,7 @@ def test_every_field_that_the_client_reads_of_a_kernel_is_written() -> None:
     ],
 )
 def test_where_the_data_is_follows_from_the_page(address: str, kind: str, reference: str) -> None:
-    assert metadata.source_of(address) == metadata.Source(kind, reference)  # type: ignore[arg-type]
+    assert page_at(address) == (Page(kind, reference) if kind else None)  # type: ignore[arg-type]
 
 
 def test_the_owner_is_named_or_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,9 +113,9 @@ def test_the_harness_finds_data_where_a_kernel_has_it(root: Path) -> None:
     competition = registry.load("gemstones-images")
     with pytest.raises(DataError, match=str(root)):
         locate(competition, None)
-    for mount in reversed(mounts()):
-        (mount / "gemstones-images").mkdir(parents=True)
-        assert locate(competition, None) == mount / "gemstones-images"
+    for mount in reversed(mounts(["gemstones-images"])):
+        mount.mkdir(parents=True)
+        assert locate(competition, None) == mount
 
 
 def test_without_the_variable_a_kernel_is_looked_for_at_its_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,4 +123,4 @@ def test_without_the_variable_a_kernel_is_looked_for_at_its_usual_place(monkeypa
         monkeypatch.delenv("HARNESS_KAGGLE", raising=False)
         if value is not None:
             monkeypatch.setenv("HARNESS_KAGGLE", value)
-        assert mounts() == [Path("/kaggle/input"), Path("/kaggle/input/competitions")]
+        assert mounts(["x"])[:2] == [Path("/kaggle/input/x"), Path("/kaggle/input/competitions/x")]

@@ -97,7 +97,13 @@ class Kernel:
 
 @dataclass
 class Kaggle:
-    """All of it."""
+    """All of it.
+
+    Attributes:
+        ranges: whether parts of files are sent; else a whole one answers a question for a part.
+        file_headers: of every file, in place of what they would say.
+        gone_on: (first byte, bytes) of every part of a file that was sent.
+    """
 
     user: str = "bob"
     key: str = "k3y"
@@ -109,6 +115,9 @@ class Kaggle:
     blobs: dict[str, Blob] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     processing: int = 1
+    ranges: bool = True
+    file_headers: dict[str, str] = field(default_factory=dict)
+    gone_on: list[tuple[int, int]] = field(default_factory=list)
     kernel: Callable[[dict[str, Any]], Kernel] = lambda pushed: Kernel([], {}, 1)
 
     def now(self) -> float:
@@ -281,7 +290,8 @@ class Kaggle:
 
     def ListDatasetFiles(self, request: dict[str, Any]) -> Any:
         newest = self._dataset(request).versions[-1]
-        rows = [{"name": name, "totalBytes": len(content)} for name, content in newest.items()]
+        whole = f"{request['datasetSlug']}.zip"
+        rows = [{"name": name, "totalBytes": len(content)} for name, content in newest.items() if name != whole]
         return _page(rows, "datasetFiles", request)
 
     def DownloadDataset(self, request: dict[str, Any]) -> Any:
