@@ -1,6 +1,6 @@
 """The decode-once cache: every picture is decoded one time, whatever the number of folds and runs.
 
-A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map; of pictures, thumbnails behind them),
+A cache is a folder `<root>/<kind>/<key>` with `pixels.npy` (a uint8 memory map), of pictures `thumbnails.npy`,
 `sizes.npy` and, once all is written, `complete.json`. The key hashes the files' bytes and the shape asked for, so that
 moved or renamed data is found again and changed data never is. A build that was stopped goes on after its last whole
 chunk. A file that does not decode is remembered with its problem and stands there as black pixels: whether a row may be
@@ -47,7 +47,7 @@ class Cache:
     """Decoded pixels on disk.
 
     Attributes:
-        pixels: flat uint8 memory map of all files, one after another, and of their thumbnails.
+        pixels: flat uint8 memory map of all files, one after another.
         shapes: int64 [N, 3], the (height, width, channels) each file's pixels are stored in.
         sizes: int64 [N, 2], native (height, width); of a file without even a header the commonest of the others.
         offsets: int64 [N], where each file's pixels start.
@@ -177,8 +177,9 @@ def _build(
             decoded, spoilt = _fill(folder, decode, shapes, size_of, small, label or kind, progress)
             files.write_json(folder / "complete.json", {"files": len(shapes), "bytes": total, "spoilt": spoilt})
             (folder / JOURNAL).unlink(missing_ok=True)
-    pixels = files.read_array(folder / "pixels.npy", "uint8", total)
-    thumbnails = pixels[total - looked :].reshape(-1, *small) if channels else None
+    pixels, thumbnails = files.read_array(folder / "pixels.npy", "uint8", total - looked), None
+    if channels:
+        thumbnails = files.read_array(folder / "thumbnails.npy", "uint8", looked).reshape(-1, *small)
     known = files.read_json(folder / "complete.json", fix=f"remove {folder}: it is made again").get("spoilt", {})
     spoilt = {int(index): (problem, fix) for index, (problem, fix) in known.items()}
     sizes = files.read_array(folder / "sizes.npy", "int64", 2 * len(shapes)).reshape(-1, 2)
@@ -214,30 +215,41 @@ def _fill(
     journal = folder / JOURNAL
     if not journal.exists():  # what a build left that was stopped before its first chunk, if anything
         (folder / "pixels.npy").unlink(missing_ok=True)
-    own = int(ends[-1]) if len(ends) else 0
-    # thumbnails lie behind all pixels: a file of their own is one more to bring to the disk for every chunk
-    pixels = files.grow_array(folder / "pixels.npy", own + len(shapes) * int(small.prod()))
-    thumbnails = pixels[own:].reshape(-1, *small) if small.all() else None
+    pixels = files.grow_array(folder / "pixels.npy", int(ends[-1]) if len(ends) else 0)
     again = f"remove {folder}: it is made again"
     noted: dict[str, Any] = files.read_json(journal, fix=again) if journal.exists() else {"sizes": []}
     done, spoilt = noted["sizes"], noted.get("spoilt", {})
     before = len(done)
+    # three kilobytes a picture are kept in memory till the end: a second file to bring to the disk with every chunk
+    # costs more than drawing them, and those of chunks that another process wrote are drawn again
+    thumbnails = np.zeros((len(shapes), *small), dtype=np.uint8)
     workers = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(max_workers=workers) as pool, alone_in_threads():
-        for start in range(before, len(shapes), CHUNK):
+
+        def draw(indices: range) -> None:
+            part = pixels[ends[indices[0]] - lengths[indices[0]] : ends[indices[-1]]]
+            thumbnails[indices.start : indices.stop] = looks.thumbnails(part.reshape(-1, *shapes[indices[0]]))
+
+        for start in range(0, len(shapes), CHUNK):
             indices = range(start, min(start + CHUNK, len(shapes)))
+            if start < before:
+                if small.all():
+                    draw(indices)
+                continue
             for index, (picture, size, problem) in zip(indices, pool.map(tried, indices), strict=True):
                 pixels[ends[index] - lengths[index] : ends[index]] = 0 if picture is None else picture.ravel()
                 done.append(size)
                 if problem is not None:
                     spoilt[str(index)] = problem
-            if thumbnails is not None:
-                part = pixels[ends[start] - lengths[start] : ends[indices[-1]]]
-                parts = np.array_split(part.reshape(-1, *shapes[start]), workers)
-                thumbnails[start : indices.stop] = np.concatenate(list(pool.map(looks.thumbnails, parts)))
+            # while the disk is waited for, one of the threads has nothing else to do
+            drawing = pool.submit(draw, indices) if small.all() else None
             pixels.flush()
+            if drawing is not None:
+                drawing.result()
             files.write_json(journal, {"sizes": done, "spoilt": spoilt})
             progress(label, len(done), len(shapes))
+    if small.all():
+        files.write_array(folder / "thumbnails.npy", thumbnails.reshape(-1))
     files.write_array(folder / "sizes.npy", pictures.guessed_sizes(done))
     return len(shapes) - before, spoilt
 
