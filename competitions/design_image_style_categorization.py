@@ -61,7 +61,7 @@ competition = Competition(
     name="design-image-style-categorization",
     title="Design Image Style Classification",
     source="https://www.kaggle.com/c/design-image-style-categorization",
-    how_to_get="accept the rules there, then `kaggle competitions download -c design-image-style-categorization`",
+    how_to_get="accept the rules there, then `harness download design-image-style-categorization`",
     train=train,
     test=test,
     inputs=(Image("image", size=(160, 160), symmetries=("hflip",), normalise="imagenet"),),

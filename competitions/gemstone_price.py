@@ -60,7 +60,7 @@ competition = Competition(
     name="gemstone-price",
     title="Gemstone price from a picture",
     source="https://www.kaggle.com/datasets/harshitlakhani/natural-diamonds-prices-images",
-    how_to_get="a folder with train.csv and pictures, or `kaggle datasets download` the set of `source`",
+    how_to_get="a folder with train.csv and pictures, or `harness download gemstone-price`",
     train=train,
     test=test,
     inputs=(Image("image", size=(128, 128), symmetries=("hflip", "vflip"), normalise="imagenet"),),

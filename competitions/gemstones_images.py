@@ -59,7 +59,7 @@ competition = Competition(
     name="gemstones-images",
     title="Gemstone kinds from photographs",
     source="https://www.kaggle.com/datasets/lsind18/gemstones-images",
-    how_to_get="`kaggle datasets download lsind18/gemstones-images`",
+    how_to_get="`harness download gemstones-images`",
     train=train,
     test=test,
     # the whole set has pictures of many shapes

@@ -55,7 +55,7 @@ competition = Competition(
     name="lgg-mri-segmentation",
     title="Brain MRI segmentation (lower-grade glioma)",
     source="https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
-    how_to_get="`kaggle datasets download mateuszbuda/lgg-mri-segmentation`",
+    how_to_get="`harness download lgg-mri-segmentation`",
     train=train,
     inputs=(Image("image", size=(256, 256), channels=3, symmetries=("hflip",), normalise="half"),),
     target="mask",

@@ -80,7 +80,7 @@ competition = Competition(
     name="planet-understanding-the-amazon-from-space",
     title="Planet: Understanding the Amazon from Space",
     source="https://www.kaggle.com/c/planet-understanding-the-amazon-from-space",
-    how_to_get="accept the rules there, then `kaggle competitions download` its name; unpack the .7z archives",
+    how_to_get="accept the rules there, then `harness download planet`, which unpacks the .7z archives",
     train=train,
     test=test,
     inputs=(Image("image", size=(128, 128), symmetries=ALL_SEVEN, normalise="imagenet"),),

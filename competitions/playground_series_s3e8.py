@@ -82,7 +82,7 @@ competition = Competition(
     name="playground-series-s3e8",
     title="Gemstone price from a table (Playground Series S3E8)",
     source="https://www.kaggle.com/competitions/playground-series-s3e8",
-    how_to_get="accept the rules there, then `kaggle competitions download -c playground-series-s3e8`",
+    how_to_get="accept the rules there, then `harness download playground-series-s3e8`",
     train=train,
     test=test,
     inputs=(Table(numbers=NUMBERS, categories=GRADES),),

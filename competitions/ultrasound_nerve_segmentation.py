@@ -66,7 +66,7 @@ competition = Competition(
     name="ultrasound-nerve-segmentation",
     title="Ultrasound Nerve Segmentation",
     source="https://www.kaggle.com/c/ultrasound-nerve-segmentation",
-    how_to_get="accept the rules there, then `kaggle competitions download -c ultrasound-nerve-segmentation`",
+    how_to_get="accept the rules there, then `harness download ultrasound-nerve-segmentation`",
     train=train,
     test=test,
     inputs=(Image("image", size=(256, 352), channels=1, symmetries=("hflip",), normalise="picture"),),

@@ -166,7 +166,7 @@ def test_absent_data_names_every_place_and_how_to_get_it(capsys: pytest.CaptureF
     assert code == 2
     for place in (f"/kaggle/input/{NAME}", f"/kaggle/input/competitions/{NAME}", f"data/{NAME}.zip", "--sample"):
         assert place in line
-    assert "kaggle competitions download" in line
+    assert "harness download" in line
 
 
 @pytest.mark.parametrize(
