@@ -23,6 +23,8 @@ from harness.meter import seconds_of
 # what the machine refuses is the user's to mend; a file that is not there may be a bug and keeps its traceback
 MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOTDIR, errno.EISDIR, *files.FULL}
 
+AGAIN = (["download"], ["push"], ["submit"])  # commands that go on where they stopped
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
@@ -196,7 +198,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _stop(words, f"{error.filename or 'disk'}: {error.strerror}", "check permissions, paths and free space")
     except click.exceptions.Abort:
-        _stop(words, "stopped", "a started run goes on with: harness resume RUN", code=3)
+        fix = "a started run goes on with: harness resume RUN"
+        _stop(words, "stopped", "the same command goes on" if words[:1] in AGAIN else fix, code=3)
     except click.ClickException as error:
         _stop(words, error.format_message().replace("\n", " ").rstrip("."), "see --help")
 

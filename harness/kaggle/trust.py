@@ -50,11 +50,12 @@ def trust(entries: Sequence[Entry]) -> Trust:
     folds = Counter(entry.folds_hash for entry in scored).most_common(1)
     used = [entry for entry in scored if folds and entry.folds_hash == folds[0][0]]
     rest = f" ({len(scored) - len(used)} on other folds left out)" if len(used) < len(scored) else ""
+    sign = 1.0 if used and used[0].higher_is_better else -1.0
+    cv, public = ([sign * float(value or 0) for value in column] for column in _columns(used))
     if len(used) < LEAST:
         few = f"only {_count(len(used))} a CV and a leaderboard score{rest}, of {LEAST} needed"
-        return Trust(False, f"do not trust CV yet, because {few}", len(used))
-    sign = 1.0 if used[0].higher_is_better else -1.0
-    cv, public = ([sign * float(value or 0) for value in column] for column in _columns(used))
+        tau = _tau(cv, public) if len(used) > 1 else None
+        return Trust(False, f"do not trust CV yet, because {few}", len(used), correlation=tau)
     shift = statistics.fmean(there - here for here, there in zip(cv, public, strict=True))
     tau, chance = _tau(cv, public), _chance(cv, public)
     told = f"rank correlation {tau:+.2f} over {len(used)} submissions{rest}, which chance reaches in {chance:.1%}"
