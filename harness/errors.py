@@ -64,6 +64,12 @@ class ServiceError(HarnessError):
     """A service refuses what is asked of it, or cannot be reached."""
 
 
+class UnreachedError(ServiceError):
+    """A service is not reached, or too busy; the same command may reach it later. The command line exits with 3."""
+
+    exit_code = 3
+
+
 class UnclearError(ServiceError):
     """Nobody knows yet whether a service did what it was asked; the command line exits with 3."""
 

@@ -3,8 +3,9 @@
 
     python submissions/submit.py NAME [--any] [--dry-run] [--json] [further options of harness submit]
 
-A submission whose end is not known is finished first. It only calls `harness ledger` and `harness submit`. Exit codes
-are theirs: 0 scored, or nothing to send; 2 refused; 3 not now, call it again later.
+What became of earlier ones is asked first, by `harness leaderboard`; while one is not known, nothing is sent. Besides
+it only calls `harness ledger` and `harness submit`. Exit codes are theirs: 0 scored, or nothing to send; 2 refused; 3
+not now, call it again later.
 """
 
 from __future__ import annotations
@@ -33,27 +34,46 @@ def main() -> int:
     asked, further = parser.parse_known_args()
     code, known = harness("ledger", asked.name)
     if code or known is None:
-        return code or 1
+        return told(known, code or 1, as_json=asked.json)
+    if unfinished(known) and not asked.dry_run:
+        code, board = harness("leaderboard", asked.name)
+        if code:
+            return told(board, code, as_json=asked.json)
+        code, known = harness("ledger", asked.name)
+        if code or known is None:
+            return told(known, code or 1, as_json=asked.json)
+    if waiting := unfinished(known):
+        why = f"submission {waiting[0]['ref'] or 'of ' + waiting[0]['file']} is {waiting[0]['state']}"
+        return told({"run": None, "sent": False, "why": why}, 0 if asked.dry_run else 3, as_json=asked.json)
     chosen, why = choice(known["competitions"][0], beating=not asked.any)
     if chosen is None or asked.dry_run:
-        told = {"schema": 1, "run": chosen and chosen["run"], "sent": False, "why": why}
-        print(json.dumps(told) if asked.json else why)
-        return 0
-    message = chosen.get("message") or f"CV {chosen['cv']:.6g} ({chosen['metric']}), {Path(chosen['run']).name}"
-    kernel = ["--kernel", chosen["kernel"]] if chosen.get("kernel") else []
-    target = chosen["run"] or chosen["file"]
-    code, entry = harness("submit", target, "--message", message, "--wait", *kernel, *further)
-    if entry is not None:
-        scores = f"submission {entry.get('ref')}: {entry.get('state')}, public {entry.get('public')}"
-        print(json.dumps(entry) if asked.json else scores if not code else f"{entry['error']}; {entry['fix']}")
+        return told({"run": chosen and chosen["run"], "sent": False, "why": why}, 0, as_json=asked.json)
+    message = f"CV {chosen['cv']:.6g} ({chosen['metric']}), {Path(chosen['run']).name}"
+    code, entry = harness("submit", chosen["run"], "--message", message, "--wait", *further)
+    return told(entry, code, as_json=asked.json)
+
+
+def told(answer: dict[str, Any] | None, code: int, *, as_json: bool) -> int:
+    """Prints what a command answered, or what was decided; returns the exit code."""
+    answer = {"schema": 1, "exit_code": code, **(answer or {"error": "no answer", "fix": "see above"})}
+    if as_json:
+        print(json.dumps(answer))
+    elif "error" in answer:
+        print(f"{answer['error']}; {answer['fix']}")
+    elif "why" in answer:
+        print(answer["why"])
+    else:
+        print(f"submission {answer['ref']}: {answer['state']}, public {answer['public']}")
     return code
 
 
+def unfinished(known: dict[str, Any]) -> list[dict[str, Any]]:
+    """The submissions whose end is not known."""
+    return [entry for entry in known["competitions"][0]["submissions"] if entry["state"] in OPEN]
+
+
 def choice(known: dict[str, Any], *, beating: bool) -> tuple[dict[str, Any] | None, str]:
-    """(the run or the unfinished submission to send, why)."""
-    unfinished = [entry for entry in known["submissions"] if entry["state"] in OPEN]
-    if unfinished:
-        return unfinished[0], f"finishes submission {unfinished[0]['ref'] or 'of ' + unfinished[0]['file']}"
+    """(the run to send, why)."""
     fresh = [run for run in known["unsent"] if run["cv"] is not None]
     if not fresh:
         return None, "nothing to send: every finished run was sent"

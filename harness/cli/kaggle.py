@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,12 @@ def push(run: str, wait: bool, limit: str | None, data: str | None, cache: Path 
     if not (bundle / "bundle.json").exists():
         raise RunError("no bundle of this run", file=folder.path, fix=f"harness bundle {folder.path}")
     kaggle = service.connect()
-    pushed = pushing.last(bundle)
-    if not (wait and pushed is not None and pushed.state == "queued"):  # else a push whose end was not waited for
-        pushed = pushing.push(kaggle, bundle, say=_say)
+    competition = registry.load(folder.settings()["competition"])
+    pushed = pushing.unfinished(bundle) if wait else None
+    pushed = pushed or pushing.push(kaggle, bundle, say=_say)
     if wait:
-        pushed = pushing.followed(kaggle, bundle, pushed, wait=seconds, say=_say)
-        _check(registry.load(folder.settings()["competition"]), Path(pushed.submission), data=data, cache=cache)
+        check = functools.partial(_check, competition, data=data, cache=cache)
+        pushed = pushing.followed(kaggle, bundle, pushed, check=check, wait=seconds, say=_say)
     facts = {**dataclasses.asdict(pushed), "page": pushed.page}
     click.echo(json.dumps({"schema": 1, **facts}) if as_json else f"{pushed.named}: {pushed.state}, {pushed.page}")
 

@@ -14,9 +14,10 @@ from harness import files
 from harness.data import locate
 from harness.errors import HarnessError
 from harness.kaggle import credentials, machine, named, questions, service
+from harness.kaggle.failures import SITE
 from harness.kaggle.machine import Line
 from harness.kaggle.named import Wanted
-from harness.kaggle.service import SITE, Manners, Service
+from harness.kaggle.service import Manners, Service
 
 HASTE = Manners(timeout=15.0, tries=2, longest=5.0)
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness import files
-from harness.errors import NotYetError, RunError, ServiceError
+from harness.errors import NotYetError, RunError, ServiceError, UnclearError
 from harness.hashing import hash_file, hash_value
-from harness.kaggle.service import SITE, Service
+from harness.kaggle import questions
+from harness.kaggle.failures import SITE
+from harness.kaggle.service import Service
 
 OUTPUT = "submission.csv"
 PUSHED = "pushed.json"
@@ -31,7 +33,7 @@ class Pushed:
         kernel: `owner/slug`.
         version: its number.
         dataset: `owner/slug` of the bundle's data.
-        state: of the session: "queued", "complete".
+        state: of the session: "queued", "failed", "complete"; complete only with a submission that is valid.
         submission: where its submission.csv was fetched to; empty while there is none.
     """
 
@@ -61,30 +63,48 @@ def push(service: Service, bundle: Path, *, say: Say) -> Pushed:
         NotYetError: the data set is not processed in time.
     """
     facts = files.read_json(bundle / "bundle.json", fix="make a bundle first: harness bundle RUN")
-    content = hash_value([(str(path.relative_to(bundle)), hash_file(path)) for path in _files(bundle / "dataset")])
-    before = _read(bundle)
-    if before.get("content") != content or not _status(service, facts["dataset"]):
+    content, before = _content(bundle), _read(bundle)
+    if before.get("content") != content or not questions.dataset_version(service, facts["dataset"]):
         _upload(service, bundle / "dataset", facts, say)
     else:
         say(f"the data set {facts['dataset']} is on Kaggle already")
     _await_dataset(service, facts["dataset"], say)
     files.write_json(bundle / PUSHED, {**before, "content": content})
     say(f"pushing the kernel {facts['kernel']}")
-    answer = service.ask(lambda _: service.api.kernels_push(str(bundle / "kernel")), doing="pushing the kernel")
-    lost = [*(answer.invalid_dataset_sources or []), *(answer.invalid_competition_sources or [])]
-    if answer.error or lost:
-        problem = answer.error or f"Kaggle does not find the sources {', '.join(lost)}"
-        raise ServiceError(f"pushing the kernel: {problem}", file=bundle, fix="accept the rules, and push again")
-    pushed = Pushed(str(facts["kernel"]), int(answer.version_number), str(facts["dataset"]))
+    pushed = Pushed(str(facts["kernel"]), _push_kernel(service, bundle, facts["kernel"]), str(facts["dataset"]))
     _write(bundle, pushed, content)
     return pushed
 
 
-def followed(service: Service, bundle: Path, pushed: Pushed, *, wait: float = LONGEST, say: Say) -> Pushed:
+def _push_kernel(service: Service, bundle: Path, kernel: str) -> int:
+    """The number of the new version: one, also where the answer is lost, for every version costs GPU hours."""
+    before = questions.kernel_version(service, kernel)
+    try:
+        answer = service.ask(
+            lambda _: service.api.kernels_push(str(bundle / "kernel")), doing="pushing the kernel", once=True
+        )
+    except UnclearError:
+        if (version := questions.kernel_version(service, kernel)) <= before:
+            raise
+        return version
+    lost = [*(answer.invalid_dataset_sources or []), *(answer.invalid_competition_sources or [])]
+    if answer.error or lost:
+        problem = answer.error or f"Kaggle does not find the sources {', '.join(lost)}"
+        raise ServiceError(f"pushing the kernel: {problem}", file=bundle, fix="accept the rules, and push again")
+    return int(answer.version_number)
+
+
+def followed(
+    service: Service, bundle: Path, pushed: Pushed, *, check: Callable[[Path], None], say: Say, wait: float = LONGEST
+) -> Pushed:
     """The version when its session has ended well, with its submission.csv fetched to `<bundle>/output/`.
+
+    Args:
+        check: raises where the submission is not valid.
 
     Raises:
         ServiceError: it failed; the end of its log is told, and all of it kept in `<bundle>/output/`.
+        SubmissionError: as `check`.
         NotYetError: it is still running after `wait` seconds.
     """
     told: set[str] = set()
@@ -101,8 +121,9 @@ def followed(service: Service, bundle: Path, pushed: Pushed, *, wait: float = LO
     if ended is None:
         fix = "harness push RUN --wait looks again"
         raise NotYetError(f"kernel {pushed.named} is still running after {wait:.0f} s", fix=fix)
-    folder = bundle / "output"
+    folder, content = bundle / "output", _read(bundle).get("content", "")
     shutil.rmtree(folder, ignore_errors=True)
+    _write(bundle, replace(pushed, state="failed"), content)  # until it is known to be better
     if ended.status.name != "COMPLETE":
         log = service.ask(lambda _: service.api.kernels_logs(pushed.named), doing="fetching the kernel's log")
         folder.mkdir()
@@ -117,9 +138,17 @@ def followed(service: Service, bundle: Path, pushed: Pushed, *, wait: float = LO
     )
     if not (folder / OUTPUT).exists():
         raise ServiceError(f"the kernel wrote no {OUTPUT}", file=bundle, fix=f"look at its output: {pushed.page}")
-    found = Pushed(pushed.kernel, pushed.version, pushed.dataset, "complete", str(folder / OUTPUT))
-    _write(bundle, found, _read(bundle).get("content", ""))
+    check(folder / OUTPUT)
+    found = replace(pushed, state="complete", submission=str(folder / OUTPUT))
+    _write(bundle, found, content)
     return found
+
+
+def unfinished(bundle: Path) -> Pushed | None:
+    """The version that was pushed last, where nobody has waited for its end yet and the bundle is what it was."""
+    pushed = last(bundle)
+    fresh = pushed is not None and pushed.state == "queued" and _read(bundle).get("content") == _content(bundle)
+    return pushed if fresh else None
 
 
 def last(bundle: Path) -> Pushed | None:
@@ -133,34 +162,23 @@ def _upload(service: Service, folder: Path, facts: dict[str, Any], say: Say) -> 
     """A new data set, or a new version of it, private, every sub-folder as a zip."""
     options = {"quiet": True, "convert_to_csv": bool(facts["convert_to_csv"]), "dir_mode": facts["dir_mode"]}
     size = sum(path.stat().st_size for path in _files(folder)) / 1e6
-    if _status(service, facts["dataset"]):
+    before = questions.dataset_version(service, facts["dataset"])
+    if before:
         _await_dataset(service, facts["dataset"], say)  # a new version is refused while the last one is processed
-        say(f"uploading a version of {facts['dataset']} ({size:.1f} MB)")
-        answer = service.ask(
-            lambda _: service.api.dataset_create_version(str(folder), "harness push", **options), doing="uploading"
-        )
-    else:
-        say(f"uploading {facts['dataset']} ({size:.1f} MB)")
-        answer = service.ask(
-            lambda _: service.api.dataset_create_new(str(folder), public=False, **options), doing="uploading"
-        )
-    if answer.error or (answer.status or "").lower() == "error":
-        raise ServiceError(f"the data set {facts['dataset']}: {answer.error}", fix="mend what it names")
 
+    def question(_: Any) -> Any:
+        if before:
+            return service.api.dataset_create_version(str(folder), "harness push", **options)
+        return service.api.dataset_create_new(str(folder), public=False, **options)
 
-def _status(service: Service, dataset: str) -> str:
-    """The state of a data set; empty where there is none."""
-    from requests import HTTPError
-
-    def question(_: Any) -> str:
-        try:
-            return service.api.dataset_status(dataset)
-        except HTTPError as error:
-            if error.response is not None and error.response.status_code in (403, 404):
-                return ""  # of what does not exist Kaggle says that it is forbidden
+    say(f"uploading {'a version of ' if before else ''}{facts['dataset']} ({size:.1f} MB)")
+    try:
+        answer = service.ask(question, doing="uploading", once=True)
+        if answer.error or (answer.status or "").lower() == "error":
+            raise ServiceError(f"the data set {facts['dataset']}: {answer.error}", fix="mend what it names")
+    except ServiceError:  # the client itself repeats what got no answer, and hears that it is there already
+        if questions.dataset_version(service, facts["dataset"]) <= before:
             raise
-
-    return service.ask(question, doing=f"looking at the data set {dataset}")
 
 
 def _await_dataset(service: Service, dataset: str, say: Say) -> None:
@@ -168,7 +186,7 @@ def _await_dataset(service: Service, dataset: str, say: Say) -> None:
     say(f"waiting until Kaggle has processed {dataset}")
 
     def look() -> str | None:
-        state = _status(service, dataset)
+        state = questions.there(service, lambda: service.api.dataset_status(dataset), f"the data set {dataset}")
         return state if state in ("ready", "failed", "deleted") else None
 
     state = service.watch(look, limit=1800.0)
@@ -176,6 +194,11 @@ def _await_dataset(service: Service, dataset: str, say: Say) -> None:
         raise NotYetError(f"{dataset} is still processed", fix="the same command goes on waiting")
     if state != "ready":
         raise ServiceError(f"Kaggle could not process {dataset} ({state})", fix=f"see {SITE}/datasets/{dataset}")
+
+
+def _content(bundle: Path) -> str:
+    """What stands for the data set's files."""
+    return hash_value([(str(path.relative_to(bundle)), hash_file(path)) for path in _files(bundle / "dataset")])
 
 
 def _files(folder: Path) -> list[Path]:

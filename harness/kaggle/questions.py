@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from harness.kaggle.service import Service
@@ -111,6 +113,42 @@ def quota(service: Service) -> Any:
         ),
         doing="asking for the GPU hours left",
     )
+
+
+def dataset_version(service: Service, dataset: str) -> int:
+    """The number of the newest version of a data set; 0 where there is none."""
+    fields = "json(current_version_number)"
+    held = there(service, lambda: service.api.dataset_status(dataset, format=fields), f"the data set {dataset}")
+    return int(json.loads(held)["current_version_number"] or 0) if held else 0
+
+
+def kernel_version(service: Service, kernel: str) -> int:
+    """The number of the newest version of a kernel; 0 where there is none."""
+    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelRequest
+
+    def look() -> Any:
+        request = ApiGetKernelRequest()
+        request.user_name, request.kernel_slug = kernel.split("/")
+        with service.api.build_kaggle_client() as client:
+            return client.kernels.kernels_api_client.get_kernel(request)
+
+    held = there(service, look, f"the kernel {kernel}")
+    return int(held.metadata.current_version_number or 0) if held and held.metadata else 0
+
+
+def there(service: Service, look: Callable[[], Any], what: str) -> Any:
+    """What a look finds; None where there is no such thing, of which Kaggle says that it is forbidden."""
+    from requests import HTTPError
+
+    def question(_: Any) -> Any:
+        try:
+            return look()
+        except HTTPError as error:
+            if error.response is not None and error.response.status_code in (403, 404):
+                return None
+            raise
+
+    return service.ask(question, doing=f"looking at {what}")
 
 
 def number(text: str | None) -> float | None:

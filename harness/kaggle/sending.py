@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from harness import registry, runs
 from harness.errors import ConfigError, RunError, ServiceError
 from harness.kaggle import pushing, questions
+from harness.kaggle.parcel import Parcel, hash_of
 from harness.kaggle.service import Service
-from harness.kaggle.submitting import Parcel
 
 SUBMISSION = "submission.csv"
 
@@ -23,11 +24,13 @@ class Found:
         competition: the adapter's name.
         file: the CSV.
         run: that wrote it; None of any other CSV.
+        sha256: of the file before anybody looked into it: what is validated is what is sent.
     """
 
     competition: str
     file: Path
     run: runs.Run | None
+    sha256: str
 
 
 def found(target: str, name: str | None) -> Found:
@@ -45,7 +48,7 @@ def found(target: str, name: str | None) -> Found:
         return _of_run(runs.Run(path.parent), path, name)
     if name is None:
         raise ConfigError(f"{path} lies in no run folder", fix="say which competition it is for: -c NAME")
-    return Found(registry.load(name).name, path, None)
+    return Found(registry.load(name).name, path, None, hash_of(path))
 
 
 def _of_run(run: runs.Run, file: Path, name: str | None) -> Found:
@@ -60,7 +63,7 @@ def _of_run(run: runs.Run, file: Path, name: str | None) -> Found:
     if not file.exists():
         raise RunError(f"has no {SUBMISSION}", file=run.path, fix=f"harness predict {run.path}")
     # what another file in the folder scores, the run does not say
-    return Found(competition, file, run if file.name == SUBMISSION else None)
+    return Found(competition, file, run if file.name == SUBMISSION else None, hash_of(file))
 
 
 def parcel(service: Service, found: Found, slug: str, *, message: str, kernel: str | None) -> Parcel:
@@ -78,10 +81,12 @@ def parcel(service: Service, found: Found, slug: str, *, message: str, kernel: s
             raise ServiceError(f"{slug} takes kernels only, and none of this run has ended", fix=fix)
         kernel = pushed.named
     if kernel is None:
-        return Parcel(found.competition, slug, message, file=found.file, facts=facts)
-    if len(kernel.split("/")) != 3 or not kernel.rsplit("/", 1)[1].isdigit():
+        return Parcel(found.competition, slug, message, file=found.file, sha256=found.sha256, facts=facts)
+    parts = re.fullmatch(r"([\w-]+/[\w-]+)/(\d+)", kernel)
+    if parts is None:
         raise ConfigError(f"--kernel {kernel}", fix="give OWNER/SLUG/VERSION, the version as a number")
-    return Parcel(found.competition, slug, message, kernel=kernel, facts=facts)
+    same = f"{parts[1].lower()}/{int(parts[2])}"  # one version, however it is written
+    return Parcel(found.competition, slug, message, kernel=same, facts=facts)
 
 
 def facts_of(run: runs.Run) -> dict[str, Any]:

@@ -15,12 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from harness.errors import ConfigError, HarnessError, NotYetError, ServiceError, UnclearError
-from harness.kaggle import credentials
+from harness.errors import ConfigError, NotYetError, ServiceError
+from harness.kaggle import credentials, failures
 from harness.waiting import retry_after
 
-SITE = "https://www.kaggle.com"
-BUSY = (408, 425, 429, 500, 502, 503, 504)
 PAGES = 500  # of a listing that does not end
 Answer = TypeVar("Answer")
 
@@ -73,7 +71,7 @@ class Service:
             once: the question changes something, and must not be asked again where that may have been done.
 
         Raises:
-            ServiceError: refused, or not reached.
+            ServiceError: refused; UnreachedError: not reached.
             UnclearError: of a `once`: no answer, so that it may have been done.
             NotYetError: Kaggle asks for more patience than `manners.longest`.
         """
@@ -81,7 +79,7 @@ class Service:
 
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.manners.tries),
-            retry=tenacity.retry_if_exception(lambda error: _again(error, once=once)),
+            retry=tenacity.retry_if_exception(lambda error: failures.again(error, once=once)),
             wait=self._pause,
             sleep=self.manners.sleep,
             reraise=True,
@@ -91,8 +89,8 @@ class Service:
         with words_apart(), time_limit(self.manners.timeout):
             try:
                 return retrying(lambda: self._answer(question))
-            except (RequestException, ValueError) as error:
-                raise _told(error, doing, rules=rules, once=once) from error
+            except (RequestException, *failures.STRANGE) as error:
+                raise failures.told(error, doing, rules=rules, once=once) from error
 
     def listing(self, question: Callable[[Any, str], Any], *, doing: str, rules: str = "") -> Iterator[Any]:
         """Yields the answers to the question (client, page token), page after page: Kaggle gives 20 rows each."""
@@ -161,7 +159,7 @@ def connect(manners: Manners | None = None) -> Service:
             problem = f"Kaggle does not take the credential of {found.place}"
             raise ServiceError(problem, fix=credentials.HOW) from error
         except RequestException as error:
-            raise _told(error, "signing in", rules="", once=False) from error
+            raise failures.told(error, "signing in", rules="", once=False) from error
     return Service(api, str(api.config_values.get("username") or ""), manners)
 
 
@@ -174,17 +172,20 @@ def words_apart() -> Iterator[None]:
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Lets no request inside wait longer for a byte.
+    """Lets no request inside wait longer for a byte, nor be repeated behind our back.
 
-    The client opens sessions in many places and names a limit in few; requests knows no default.
+    The client opens sessions in many places and names a limit in few; requests knows no default. Its uploads are
+    repeated ten times each, which of a silent host would take hours.
     """
     from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
 
     unbounded = HTTPAdapter.send
 
     def send(self: Any, request: Any, **options: Any) -> Any:
         given = options.get("timeout")
         options["timeout"] = seconds if not isinstance(given, int | float) else min(given, seconds)
+        self.max_retries = Retry(0, read=False)
         return unbounded(self, request, **options)
 
     HTTPAdapter.send = send  # pyright: ignore[reportAttributeAccessIssue]  # any options are taken
@@ -192,56 +193,3 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         HTTPAdapter.send = unbounded
-
-
-def _status(error: BaseException) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def _unsent(error: BaseException) -> bool:
-    """Whether Kaggle surely did nothing: too busy to listen, or no connection was made."""
-    from requests import ConnectionError as Unconnected
-    from requests import ConnectTimeout
-    from urllib3.exceptions import NameResolutionError, NewConnectionError
-
-    if _status(error) == 429 or isinstance(error, ConnectTimeout):
-        return True
-    reason = getattr(error.args[0], "reason", None) if isinstance(error, Unconnected) and error.args else None
-    return isinstance(reason, NewConnectionError | NameResolutionError)
-
-
-def _again(error: BaseException, *, once: bool) -> bool:
-    """Whether a question is worth asking again."""
-    from requests import RequestException
-    from requests.exceptions import InvalidURL
-
-    if not isinstance(error, RequestException) or isinstance(error, InvalidURL):
-        return False
-    if _unsent(error):
-        return True
-    return not once and (_status(error) is None or _status(error) in BUSY)
-
-
-def _told(error: Exception, doing: str, *, rules: str, once: bool) -> HarnessError:
-    """The failure as one line."""
-    from requests import RequestException
-
-    status, page = _status(error), f"{SITE}/competitions/{rules}/rules"
-    words = " ".join(str(error).split())[:300]
-    if status == 401:
-        return ServiceError(f"{doing}: Kaggle does not take the credential ({words})", fix=credentials.HOW)
-    if status == 403 and rules:
-        return ServiceError(f"{doing}: Kaggle refuses ({words})", fix=f"accept the rules at {page}")
-    if status == 403:
-        return ServiceError(f"{doing}: Kaggle refuses ({words})", fix="check that it is yours, or public")
-    if status == 404:
-        return ServiceError(f"{doing}: Kaggle has no such thing ({words})", fix="check its name on kaggle.com")
-    if status == 429:
-        return NotYetError(f"{doing}: Kaggle has had too many questions ({words})", fix="come back in some minutes")
-    if status is not None and status not in BUSY:
-        return ServiceError(f"{doing}: Kaggle refuses ({words})", fix="mend what it names")
-    if not isinstance(error, RequestException):
-        return ServiceError(f"{doing}: {words}", fix="mend what it names")
-    if once and not _unsent(error):
-        return UnclearError(f"{doing}: no answer ({words}), it may have been done", fix="the same command finds out")
-    return ServiceError(f"{doing}: no way to Kaggle ({words})", fix="check the connection, and run it again")

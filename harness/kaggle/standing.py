@@ -26,16 +26,17 @@ def fetch(service: Service, competition: Competition, slug: str) -> dict[str, An
     """
     own = {row.team_name for row in questions.own_rows(service, slug) if row.team_name}
     listed = questions.board(service, slug)
+    teams = max(len(listed), questions.competition(service, slug).team_count or 0)  # a long board is listed in part
     rows = [
         {"rank": rank, "team": row.team_name, "score": questions.number(row.score), "own": row.team_name in own}
         for rank, row in enumerate(listed, start=1)
     ]
     marks = {
         medal: {"rank": last, "score": rows[last - 1]["score"]}
-        for medal, last in medals.cutoffs(len(rows)).items()
+        for medal, last in medals.cutoffs(teams).items()
         if 0 < last <= len(rows)
     }
-    board = {"schema": 1, "time": round(time.time()), "slug": slug, "teams": len(rows), "medals": marks, "rows": rows}
+    board = {"schema": 1, "time": round(time.time()), "slug": slug, "teams": teams, "medals": marks, "rows": rows}
     board["higher_is_better"] = competition.metric.higher_is_better
     files.write_json(runs.BASE / competition.name / BOARD, board)
     return board

@@ -7,6 +7,7 @@ scores of a handful of submissions are neither many nor normal.
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from harness.submission.ledger import Entry
 
 LEAST = 5  # of four submissions even the same order is chance once in 24
 CHANCE = 0.05
-EXACT = 8  # submissions whose orders are all counted; of more, this many thousands are drawn
+EXACT = 8  # submissions whose orders are all counted
+DRAWN = 2000  # orders of more submissions
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Trust:
         trusted: whether to choose by it.
         line: the verdict and its reason.
         pairs: submissions with both scores, of the same folds.
-        correlation: Kendall's tau of them, 1 where both rank alike; None below two.
+        correlation: Kendall's tau-b of them, 1 where both rank alike; None below two.
         chance: how often chance ranks as well, or better.
-        shift: mean of how much better the leaderboard is than cross-validation, in the metric's units.
+        shift: mean of leaderboard less cross-validation, in the metric's units.
     """
 
     trusted: bool
@@ -77,24 +79,25 @@ def _count(number: int) -> str:
 
 
 def _tau(one: Sequence[float], other: Sequence[float]) -> float:
-    """Kendall's tau-a: concordant less discordant pairs, of all pairs; ties are neither."""
+    """Kendall's tau-b: concordant less discordant pairs, over those that are no ties; 0 where all are."""
     pairs = list(itertools.combinations(range(len(one)), 2))
-    return sum(_sign(one[a] - one[b]) * _sign(other[a] - other[b]) for a, b in pairs) / len(pairs)
+    agreed = sum(_sign(one[a] - one[b]) * _sign(other[a] - other[b]) for a, b in pairs)
+    apart = [sum(side[a] != side[b] for a, b in pairs) for side in (one, other)]
+    return agreed / math.sqrt(apart[0] * apart[1]) if all(apart) else 0.0
 
 
 def _chance(one: Sequence[float], other: Sequence[float]) -> float:
     """Share of the orders of `other` that rank it as much like `one` as it is, or more."""
     import numpy as np
 
-    reached = _tau(one, other)
     if len(one) <= EXACT:
         orders: list[tuple[int, ...]] = list(itertools.permutations(range(len(one))))
     else:
         random = np.random.default_rng(0)
-        orders = [tuple(random.permutation(len(one)).tolist()) for _ in range(2000)] + [tuple(range(len(one)))]
+        orders = [tuple(random.permutation(len(one)).tolist()) for _ in range(DRAWN)] + [tuple(range(len(one)))]
     first, second = (np.sign(np.subtract.outer(side, side)) for side in (np.array(one), np.array(other)))
-    size = len(one) * (len(one) - 1)
-    found = [float((first * second[np.ix_(order, order)]).sum()) / size >= reached - 1e-9 for order in orders]
+    reached = float((first * second).sum())
+    found = [float((first * second[np.ix_(order, order)]).sum()) >= reached for order in orders]
     return sum(found) / len(found)
 
 

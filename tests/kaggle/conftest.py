@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,16 +14,37 @@ import pytest
 
 from harness import pipeline, registry
 from harness.cli import main
+from harness.errors import HarnessError
 from harness.kaggle import service
+from harness.kaggle.parcel import Parcel, hash_of
+from harness.kaggle.submitting import submit
 from harness.pipeline.preparation import World
 from tests import kit
 from tests.kaggle import server, world
 
+CSV = b"id,price\n1,0.5\n2,0.25\n"
+BOOK = Path("ledger.jsonl")
 NAME = "playground-series-s3e8"
 BOARD = [(f"team {number}", f"{500 + number}.0") for number in range(120)]
 
 # everything that waits does so for hundredths of a second
 QUICK = service.Manners(timeout=0.6, tries=4, wait=0.02, longest=2.0, poll=0.02, slowest=0.05, settle=0.4)
+
+
+def submits(address: str, folder: str) -> None:
+    """What a process of its own does: submits a file, with a ledger in `folder`."""
+    os.chdir(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        pointed_at(address, patch)
+        patch.setenv("HOME", str(Path(folder).parent / "home"))
+        patch.setenv("KAGGLE_USERNAME", "bob")
+        patch.setenv("KAGGLE_KEY", "k3y")
+        time.sleep(0.05)  # until the server knows whom to kill
+        path = Path("submission.csv")
+        path.write_bytes(CSV)
+        made = Parcel("toy-adapter", "toy", "first try", path, hash_of(path), facts={"cv": 0.61, "metric": "AUC"})
+        with suppress(HarnessError):
+            submit(service.connect(QUICK), BOOK, made, wait=5.0)
 
 
 @dataclass

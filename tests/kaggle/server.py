@@ -23,7 +23,20 @@ from tests.kaggle import world
 
 PAGE = 20
 Kind = Literal[
-    "refuse", "page", "cut", "cut after", "half", "half silent", "silent", "silent after", "kill", "kill after"
+    "refuse",
+    "page",
+    "cut",
+    "cut after",
+    "half",
+    "half silent",
+    "silent",
+    "silent after",
+    "kill",
+    "kill after",
+    "refuse after",
+    "page after",
+    "redirect after",
+    "held",
 ]
 
 
@@ -36,6 +49,7 @@ class Fault:
         kind: "refuse" with `code`; "page" answers 200 with a proxy's web page; "cut" and "silent" (for `seconds`)
             before anything is done, with "after" when all is done; "half" of the answer's body, with "silent" before
             the connection ends.
+            "held" stays open until the client gives up; "redirect after" leads to where nobody listens.
         times: how often, once it begins.
         skip: calls that go well first.
         code: of a refusal.
@@ -106,6 +120,11 @@ class Handler(BaseHTTPRequestHandler):
         if fault and kind == "kill":
             os.kill(fault.process, signal.SIGKILL)
             return self._close()
+        if fault and kind == "held":  # open, and silent, for as long as the client stands it
+            self.connection.settimeout(fault.seconds)
+            with suppress(TimeoutError, OSError):
+                self.kaggle.calls.append("given up" if self.connection.recv(1) == b"" else "spoken to")
+            return self._close()
         if fault and kind in ("silent", "cut"):
             time.sleep(fault.seconds if kind == "silent" else 0)
             return self._close()
@@ -116,6 +135,12 @@ class Handler(BaseHTTPRequestHandler):
                 return self._send(200, b"<html>log in to the proxy</html>", {"Content-Type": "text/html"})
             with self.lock:
                 code, body, headers = work()
+            if fault and kind == "refuse after":
+                raise Refused(fault.code, fault.message, fault.headers)
+            if kind == "page after":
+                return self._send(200, b"<html>log in to the proxy</html>", {"Content-Type": "text/html"})
+            if kind == "redirect after":
+                return self._send(302, b"", {"Location": "http://127.0.0.1:9/gone"})
         except (Refused, world.Refused) as refused:
             words = json.dumps({"code": refused.code, "message": refused.message}).encode()
             headers = {"Content-Type": "application/json", **getattr(refused, "headers", {})}

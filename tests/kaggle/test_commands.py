@@ -94,6 +94,38 @@ def test_a_code_competition_takes_the_kernel_that_was_pushed(run: tuple[str, str
     code, out, _ = said("submit", run[0], "-m", "first", "--data", run[1], "--wait", "--json")
     assert (code, json.loads(out)["kernel"], json.loads(out)["public"]) == (0, "bob/toy-kernel/1", 540.5)
     assert "kernel" in said("submit", run[0], "-m", "x", "--kernel", "bob/toy-kernel")[2]
+    for spelled in ("bob/toy-kernel/01", "Bob/Toy-Kernel/1"):
+        code, _, err = said("submit", run[0], "-m", "x", "--kernel", spelled)
+        assert (code, "was sent already" in err) == (2, True), spelled
+    kernel.pushed.append({})
+    assert said("submit", run[0], "-m", "x", "--kernel", "bob/toy-kernel/2")[0] == 0, "another version is another"
+
+
+def test_a_kernel_that_did_not_end_well_is_not_submitted(run: tuple[str, str], said: Any, kaggle: Given) -> None:
+    kaggle.kaggle.contests[NAME].code_only = True
+    bundle = Path(f"submissions/{NAME}/first/bundle")
+    bundle.mkdir()
+    for state in ("queued", "failed"):
+        pushed = {"kernel": "bob/k", "version": 1, "dataset": "bob/toy", "state": state, "submission": ""}
+        (bundle / "pushed.json").write_text(json.dumps(pushed))
+        code, _, err = said("submit", run[0], "-m", "first", "--data", run[1])
+        assert (code, "takes kernels only" in err) == (2, True)
+    assert kaggle.kaggle.contests[NAME].submissions == []
+
+
+def test_a_file_that_changes_after_it_was_validated_is_not_sent(
+    run: tuple[str, str], said: Any, kaggle: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = world.Kaggle.GetCompetition
+
+    def changing(self: world.Kaggle, request: dict[str, Any]) -> Any:
+        Path(f"submissions/{NAME}/first/submission.csv").write_text("id,price\n")
+        return seen(self, request)
+
+    monkeypatch.setattr(world.Kaggle, "GetCompetition", changing)
+    code, _, err = said("submit", run[0], "-m", "first", "--data", run[1])
+    assert (code, "changed since it was validated" in err) == (2, True)
+    assert kaggle.kaggle.contests[NAME].submissions == []
 
 
 def test_the_leaderboard_shows_own_rows_and_medals_and_refreshes_the_ledger(
@@ -109,6 +141,18 @@ def test_the_leaderboard_shows_own_rows_and_medals_and_refreshes_the_ledger(
     code, out, _ = said("ledger", "--json")
     entry = json.loads(out)["competitions"][0]["submissions"][0]
     assert (entry["rank"], entry["medal"], entry["private"]) == (42, "bronze", 551.25)
+
+
+def test_medals_go_by_all_teams_also_where_the_board_is_listed_in_part(
+    run: tuple[str, str], said: Any, kaggle: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = world.Kaggle.GetCompetition
+    monkeypatch.setattr(
+        world.Kaggle, "GetCompetition", lambda self, request: {**seen(self, request), "teamCount": 2000}
+    )
+    board = json.loads(said("leaderboard", NAME, "--json")[1])
+    assert (board["teams"], board["medals"]["silver"]["rank"]) == (2000, 100)
+    assert "bronze" not in board["medals"], "its line is not among the rows"
 
 
 def test_the_ledger_shows_runs_that_were_never_sent_and_says_whether_to_trust_cv(
@@ -129,8 +173,8 @@ def test_the_ledger_shows_runs_that_were_never_sent_and_says_whether_to_trust_cv
     ("fault", "code", "words"),
     [
         (Fault("GetCompetition", code=401, message="no"), 2, "does not take the credential"),
-        (Fault("GetCompetition", code=500, times=9), 2, "no way to Kaggle"),
-        (Fault("CreateSubmission", "silent", seconds=1.0), 2, "did not reach Kaggle"),
+        (Fault("GetCompetition", code=500, times=9), 3, "no way to Kaggle"),
+        (Fault("CreateSubmission", "silent", seconds=1.0), 3, "did not reach Kaggle"),
         (Fault("GetSubmissionLimits", code=429, headers={"Retry-After": "999"}), 3, "left alone for 999 s"),
     ],
 )

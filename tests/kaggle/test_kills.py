@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 
 from harness.kaggle.submitting import submit
 from harness.submission import ledger
-from tests.kaggle.conftest import QUICK, Given, pointed_at
+from tests.kaggle.conftest import BOOK, CSV, Given, submits
 from tests.kaggle.server import Fault
-from tests.kaggle.test_submitting import BOOK, CSV, parcel, sent
+from tests.kaggle.test_submitting import parcel, sent
 
 # every call of a submission that goes well, in order
 STEPS = [
@@ -24,21 +23,6 @@ STEPS = [
     "CreateSubmission",
     "GetSubmission",
 ]
-
-
-def submits(address: str, folder: str) -> None:
-    """What the killed process does."""
-    import os
-
-    from harness.kaggle import service
-
-    os.chdir(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        pointed_at(address, patch)
-        patch.setenv("KAGGLE_USERNAME", "bob")
-        patch.setenv("KAGGLE_KEY", "k3y")
-        time.sleep(0.05)  # until the server knows whom to kill
-        submit(service.connect(QUICK), BOOK, parcel(), wait=5.0)
 
 
 @pytest.mark.parametrize("kind", ["kill", "kill after"])

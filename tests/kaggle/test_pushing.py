@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, NotYetError, ServiceError
+from harness.errors import HarnessError, NotYetError, ServiceError, UnclearError
 from harness.kaggle import bundle as bundling
 from harness.kaggle import pushing
 from tests.kaggle import world
@@ -59,6 +59,10 @@ def quiet(text: str) -> None:
     """Says nothing."""
 
 
+def taken(path: Path) -> None:
+    """Finds nothing wrong with a submission."""
+
+
 def test_a_bundle_is_uploaded_with_its_folders_and_run_and_its_submission_comes_back(
     kaggle: Given, bundle: Path
 ) -> None:
@@ -73,7 +77,7 @@ def test_a_bundle_is_uploaded_with_its_folders_and_run_and_its_submission_comes_
     kernel = kaggle.kaggle.kernels["bob/harness-toy-predict"].pushed[0]
     assert (kernel["isPrivate"], kernel["enableInternet"]) == (True, False)
     assert (pushed.named, pushed.state) == ("bob/harness-toy-predict/1", "queued")
-    found = pushing.followed(service, bundle, pushed, say=told.append)
+    found = pushing.followed(service, bundle, pushed, check=taken, say=told.append)
     assert found.state == "complete"
     assert Path(found.submission).read_bytes() == SUBMISSION
     assert pushing.last(bundle) == found
@@ -107,7 +111,7 @@ def test_a_failed_kernel_tells_the_end_of_its_log(kaggle: Given, bundle: Path) -
     service, told = kaggle.connect(), []
     pushed = pushing.push(service, bundle, say=quiet)
     with pytest.raises(ServiceError, match=r"the kernel failed \(exit code 1\)"):
-        pushing.followed(service, bundle, pushed, say=told.append)
+        pushing.followed(service, bundle, pushed, check=taken, say=told.append)
     assert told[-1].strip() == "line 39"
     assert "line 0\n" in (bundle / "output" / "kernel.log").read_text()
 
@@ -116,7 +120,7 @@ def test_a_kernel_without_a_submission_is_a_failure(kaggle: Given, bundle: Path)
     ends(kaggle, output={"other.csv": b""})
     service = kaggle.connect()
     with pytest.raises(ServiceError, match=r"the kernel wrote no submission\.csv"):
-        pushing.followed(service, bundle, pushing.push(service, bundle, say=quiet), say=quiet)
+        pushing.followed(service, bundle, pushing.push(service, bundle, say=quiet), check=taken, say=quiet)
 
 
 def test_a_kernel_that_runs_on_can_be_waited_for_later(kaggle: Given, bundle: Path) -> None:
@@ -124,11 +128,11 @@ def test_a_kernel_that_runs_on_can_be_waited_for_later(kaggle: Given, bundle: Pa
     service = kaggle.connect()
     pushed = pushing.push(service, bundle, say=quiet)
     with pytest.raises(NotYetError, match="is still running") as caught:
-        pushing.followed(service, bundle, pushed, wait=0.1, say=quiet)
+        pushing.followed(service, bundle, pushed, wait=0.1, check=taken, say=quiet)
     assert caught.value.exit_code == 3
     last = pushing.last(bundle)
     assert last is not None
-    assert pushing.followed(service, bundle, last, say=quiet).state == "complete"
+    assert pushing.followed(service, bundle, last, check=taken, say=quiet).state == "complete"
 
 
 FAULTS = {
@@ -137,7 +141,9 @@ FAULTS = {
     "503 in an upload": [Fault("upload", code=503)],
     "a cut after an upload": [Fault("upload", "cut after")],
     "500 at the data set's state": [Fault("GetDatasetStatus", code=500, skip=1, times=2)],
-    "silence at the kernel": [Fault("SaveKernel", "silent", seconds=1.0)],
+    "silence after the kernel": [Fault("SaveKernel", "silent after", seconds=1.0)],
+    "a cut after the kernel": [Fault("SaveKernel", "cut after")],
+    "a cut after the data set": [Fault("CreateDataset", "cut after")],
     "502 while it runs": [Fault("GetKernelSessionStatus", code=502, times=2)],
     "a cut in its output": [Fault("files", "half")],
     "a cut in the list of its output": [Fault("ListKernelSessionOutput", "cut")],
@@ -149,10 +155,78 @@ def test_what_fails_once_ends_well(kaggle: Given, bundle: Path, name: str) -> No
     ends(kaggle)
     kaggle.faults.extend(replace(fault) for fault in FAULTS[name])
     service = kaggle.connect()
-    found = pushing.followed(service, bundle, pushing.push(service, bundle, say=quiet), say=quiet)
+    found = pushing.followed(service, bundle, pushing.push(service, bundle, say=quiet), check=taken, say=quiet)
     assert not kaggle.faults, "what was to fail did not"
     assert Path(found.submission).read_bytes() == SUBMISSION
     assert sorted(kaggle.kaggle.datasets["bob/harness-toy"].versions[-1]) == ["run.zip", "wheels.zip"]
+    assert len(kaggle.kaggle.kernels["bob/harness-toy-predict"].pushed) == 1, "every version costs GPU hours"
+    assert len(kaggle.kaggle.datasets["bob/harness-toy"].versions) == 1
+
+
+def test_a_version_whose_answer_is_lost_is_made_once(kaggle: Given, bundle: Path) -> None:
+    ends(kaggle)
+    service = kaggle.connect()
+    pushing.push(service, bundle, say=quiet)
+    (bundle / "dataset" / "wheels" / "a.whl").write_bytes(b"newer")
+    kaggle.faults.append(Fault("CreateDatasetVersion", "cut after"))
+    pushing.push(service, bundle, say=quiet)
+    assert len(kaggle.kaggle.datasets["bob/harness-toy"].versions) == 2
+
+
+def test_a_push_that_did_not_arrive_is_made_by_the_next_call(kaggle: Given, bundle: Path) -> None:
+    ends(kaggle)
+    kaggle.faults.append(Fault("SaveKernel", "cut"))
+    service = kaggle.connect()
+    with pytest.raises(UnclearError) as caught:
+        pushing.push(service, bundle, say=quiet)
+    assert caught.value.exit_code == 3
+    assert pushing.push(service, bundle, say=quiet).version == 1
+
+
+@pytest.mark.parametrize("state", ["ERROR", "CANCEL_ACKNOWLEDGED"])
+def test_after_a_failure_the_next_push_pushes_again_and_no_stale_submission_is_left(
+    kaggle: Given, bundle: Path, state: str
+) -> None:
+    ends(kaggle)
+    service = kaggle.connect()
+    pushing.followed(service, bundle, pushing.push(service, bundle, say=quiet), check=taken, say=quiet)
+    ends(kaggle, ends=state)
+    pushed = pushing.push(service, bundle, say=quiet)
+    assert pushing.unfinished(bundle) == pushed
+    with pytest.raises(ServiceError, match="the kernel failed"):
+        pushing.followed(service, bundle, pushed, check=taken, say=quiet)
+    assert pushing.unfinished(bundle) is None
+    last = pushing.last(bundle)
+    assert last is not None
+    assert (last.state, last.submission) == ("failed", "")
+    assert not (bundle / "output" / "submission.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "words"),
+    [
+        ("SaveKernel", {"error": "the title is taken", "versionNumber": 1}, "the title is taken"),
+        ("SaveKernel", {"invalidCompetitionSources": ["toy"], "versionNumber": 1}, "does not find the sources toy"),
+        ("CreateDataset", {"status": "error", "error": "too large"}, "too large"),
+    ],
+)
+def test_what_kaggle_does_not_take_is_told(
+    kaggle: Given, bundle: Path, monkeypatch: pytest.MonkeyPatch, method: str, answer: dict[str, Any], words: str
+) -> None:
+    monkeypatch.setattr(world.Kaggle, method, lambda self, request: answer)
+    with pytest.raises(ServiceError, match=words):
+        pushing.push(kaggle.connect(), bundle, say=quiet)
+
+
+def test_a_data_set_that_kaggle_cannot_process_is_told(
+    kaggle: Given, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed(self: world.Kaggle, request: dict[str, Any]) -> Any:
+        return self._dataset(request) and {"status": "FAILED"}
+
+    monkeypatch.setattr(world.Kaggle, "GetDatasetStatus", failed)
+    with pytest.raises(ServiceError, match="could not process"):
+        pushing.push(kaggle.connect(), bundle, say=quiet)
 
 
 def test_a_data_set_of_someone_else_is_refused_in_one_line(kaggle: Given, bundle: Path) -> None:
@@ -180,3 +254,6 @@ def test_push_on_the_command_line_validates_what_the_kernel_wrote(
     code, _, err = said("push", run[0], "--wait", "--data", run[1])
     assert code == 2
     assert "is not valid" in err
+    last = pushing.last(folder / "bundle")
+    assert last is not None
+    assert last.state == "failed", "what is not valid is submitted by nobody"

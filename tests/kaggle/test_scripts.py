@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,30 @@ def test_the_best_run_is_sent_once_and_what_is_unfinished_is_finished_first(
     code, out, err = called(*script)
     assert (code, json.loads(out)["why"]) == (0, "nothing to send: every finished run was sent"), err
     entry = ledger.read(ledger.PATH)[0]
-    ledger.record(ledger.PATH, type(entry)(**{**vars(entry), "state": "sent", "public": None}))
-    assert json.loads(called(*script, "--dry-run")[1])["why"] == "finishes submission 1000"
+    ledger.record(ledger.PATH, replace(entry, state="sent", public=None))
+    assert json.loads(called(*script, "--dry-run")[1])["why"] == "submission 1000 is sent"
+    code, out, err = called(*script)
+    assert (code, json.loads(out)["why"]) == (0, "nothing to send: every finished run was sent"), err
+    assert ledger.read(ledger.PATH)[0].state == "complete", "its end was asked for first"
+    ledger.PATH.write_text("no ledger\n")
+    code, out, err = called(*script)
+    assert (code, "is no line of a ledger" in json.loads(out)["error"]) == (2, True), err
+
+
+def test_the_best_unsent_run_is_chosen_and_only_where_it_beats_what_was_sent() -> None:
+    place = importlib.util.spec_from_file_location("submit_script", ROOT / "submissions" / "submit.py")
+    assert place is not None
+    assert place.loader is not None
+    script = importlib.util.module_from_spec(place)
+    place.loader.exec_module(script)
+    unsent = [{"run": f"runs/{cv}", "cv": cv, "metric": "m", "higher_is_better": True} for cv in (0.6, 0.8, 0.7)]
+    sent = [{"cv": 0.75, "state": "complete", "higher_is_better": True}]
+    assert script.choice({"unsent": unsent, "submissions": sent}, beating=True)[0] == unsent[1]
+    lower = [{**run, "higher_is_better": False} for run in unsent]
+    assert script.choice({"unsent": lower, "submissions": []}, beating=True)[0] == lower[0]
+    better = [{"cv": 0.9, "state": "complete", "higher_is_better": True}]
+    assert script.choice({"unsent": unsent, "submissions": better}, beating=True)[0] is None
+    assert script.choice({"unsent": unsent, "submissions": better}, beating=False)[0] == unsent[1]
 
 
 def test_the_workflow_calls_commands_that_are_there_and_shows_no_secret() -> None:

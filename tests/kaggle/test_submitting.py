@@ -6,24 +6,25 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, NotYetError, ServiceError, SubmissionError, UnclearError
-from harness.kaggle.submitting import Parcel, refreshed, submit
+from harness.errors import HarnessError, NotYetError, RunError, ServiceError, SubmissionError, UnclearError
+from harness.kaggle.parcel import Parcel, hash_of
+from harness.kaggle.submitting import refreshed, submit
 from harness.submission import ledger
-from tests.kaggle.conftest import Given
+from tests.kaggle import world
+from tests.kaggle.conftest import BOOK, CSV, Given, submits
 from tests.kaggle.server import Fault
-
-CSV = b"id,price\n1,0.5\n2,0.25\n"
-BOOK = Path("ledger.jsonl")
 
 
 def parcel(content: bytes = CSV, **given: object) -> Parcel:
     """A file about to be sent."""
     path = Path("submission.csv")
     path.write_bytes(content)
-    return replace(Parcel("toy-adapter", "toy", "first try", path, facts={"cv": 0.61, "metric": "AUC"}), **given)
+    made = Parcel("toy-adapter", "toy", "first try", path, hash_of(path), facts={"cv": 0.61, "metric": "AUC"})
+    return replace(made, **given)
 
 
 def sent(kaggle: Given) -> list[bytes]:
@@ -69,6 +70,39 @@ SCENARIOS = {
 }
 
 
+# and what Kaggle, or somebody in between, may answer although all was done
+DONE = {
+    **{
+        f"{code} when all is done": Fault("CreateSubmission", "refuse after", code=code)
+        for code in (500, 501, 520, 409)
+    },
+    "a page when all is done": Fault("CreateSubmission", "page after"),
+    "a redirection to nowhere when all is done": Fault("CreateSubmission", "redirect after"),
+    "silence when all is done": Fault("CreateSubmission", "silent after", seconds=1.0),
+    "a cut when all is done": Fault("CreateSubmission", "cut after"),
+    "half an answer when all is done": Fault("CreateSubmission", "half"),
+}
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+@pytest.mark.parametrize("name", DONE)
+def test_what_was_done_is_not_done_again_though_the_answer_says_nothing_of_it(
+    kaggle: Given, name: str, failed: int
+) -> None:
+    contest = kaggle.kaggle.contests["toy"]
+    contest.scored = lambda content: "empty" if content == b"" else ("0.5", "")
+    for number in range(failed):  # one of the team's that failed: listed, and not counted
+        contest.submissions.append(world.Submission(500 + number, b"", "by hand", kaggle.kaggle.now(), 0, 0))
+    contest.hidden = 4
+    kaggle.faults.append(replace(DONE[name]))
+    service, given = kaggle.connect(), parcel()
+    for _ in range(3):
+        with suppress(ServiceError, NotYetError, SubmissionError):
+            submit(service, BOOK, given, wait=5.0)
+    assert sent(kaggle).count(CSV) == 1
+    assert [entry.state for entry in ledger.read(BOOK)] == ["complete"]
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_whatever_fails_the_submission_arrives_once_and_is_in_the_ledger_with_its_score(
     kaggle: Given, name: str
@@ -96,7 +130,7 @@ def test_one_that_is_counted_and_not_listed_is_not_sent_again_until_it_is(kaggle
     kaggle.faults.append(Fault("CreateSubmission", "silent after", seconds=1.0))
     service, given = kaggle.connect(), parcel()
     for _ in range(2):
-        with pytest.raises(UnclearError, match="counts 1 submissions and lists 0") as caught:
+        with pytest.raises(UnclearError, match="counts 1 submission more than it lists") as caught:
             submit(service, BOOK, given)
         assert caught.value.exit_code == 3
     assert [entry.state for entry in ledger.read(BOOK)] == ["unclear"]
@@ -112,6 +146,82 @@ def test_one_that_did_not_arrive_is_sent_again_by_the_next_call(kaggle: Given) -
         submit(service, BOOK, given)
     assert submit(service, BOOK, given, wait=5.0).state == "complete"
     assert [entry.state for entry in ledger.read(BOOK)] == ["unsent", "complete"]
+
+
+def test_a_count_that_is_always_above_the_list_stops_nothing(kaggle: Given) -> None:
+    kaggle.kaggle.contests["toy"].more = 3
+    kaggle.faults.append(Fault("CreateSubmission", "cut"))
+    service, given = kaggle.connect(), parcel()
+    with pytest.raises(ServiceError, match="did not reach Kaggle") as caught:
+        submit(service, BOOK, given)
+    assert caught.value.exit_code == 3
+    assert submit(service, BOOK, given, wait=5.0).state == "complete"
+
+
+def test_an_unclear_one_is_settled_after_a_day(kaggle: Given) -> None:
+    kaggle.faults.append(Fault("CreateSubmission", "cut"))
+    service, given = kaggle.connect(), parcel()
+    kaggle.kaggle.contests["toy"].uncounted = 0
+    with pytest.raises(ServiceError, match="did not reach"):
+        submit(service, BOOK, given)
+    ledger.record(BOOK, replace(ledger.read(BOOK)[0], state="unclear"))
+    kaggle.kaggle.contests["toy"].more = 1  # a team mate's, counted and never listed
+    with pytest.raises(UnclearError):
+        submit(service, BOOK, given)
+    tomorrow = ledger.read(BOOK)[0].changed + 90000
+    assert submit(service, BOOK, given, wait=5.0, clock=lambda: tomorrow).state == "complete"
+    assert sent(kaggle) == [CSV]
+
+
+def test_a_long_upload_does_not_use_up_the_time_in_which_a_submission_may_be_invisible(kaggle: Given) -> None:
+    service, given = kaggle.connect(), parcel()
+    moments = iter([0.0] + [1000.0] * 100)  # between the first line and the submission there is a long upload
+    kaggle.faults.append(Fault("CreateSubmission", "cut after"))
+    kaggle.kaggle.contests["toy"].hidden = 3
+    kaggle.kaggle.contests["toy"].uncounted = 1
+    entry = submit(service, BOOK, given, wait=5.0, clock=lambda: next(moments))
+    assert (entry.state, len(sent(kaggle))) == ("complete", 1)
+    before = [json.loads(line) for line in BOOK.read_text().splitlines() if json.loads(line)["state"] == "sending"]
+    assert [line["changed"] for line in before] == [0.0, 1000.0]
+
+
+def test_two_processes_send_a_file_once(kaggle: Given, forks: Any) -> None:
+    folders = [Path("one"), Path("two")]
+    for folder in folders:  # each with a ledger of its own
+        folder.mkdir()
+    kaggle.faults.append(Fault("upload", "silent", seconds=0.5, times=2))
+    started = [forks.Process(target=submits, args=(kaggle.address, str(folder.absolute()))) for folder in folders * 2]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    assert sent(kaggle) == [CSV]
+    assert sorted(entry.ref for folder in folders for entry in ledger.read(folder / BOOK) if entry.ref) == [1000, 1000]
+
+
+def test_an_open_and_silent_connection_is_given_up(kaggle: Given) -> None:
+    kaggle.faults.append(Fault("GetSubmissionLimits", "held", seconds=20.0))
+    submit(kaggle.connect(), BOOK, parcel(), wait=5.0)
+    assert "given up" in kaggle.kaggle.calls
+
+
+def test_whoever_is_on_no_team_yet_may_submit(kaggle: Given) -> None:
+    kaggle.kaggle.contests["toy"].team = False
+    assert submit(kaggle.connect(), BOOK, parcel(), wait=5.0).state == "complete"
+
+
+def test_a_look_that_fails_does_not_make_a_sent_one_a_failure(kaggle: Given) -> None:
+    kaggle.faults.append(Fault("GetSubmission", code=500, times=9))
+    assert submit(kaggle.connect(), BOOK, parcel()).state == "sent"
+
+
+@pytest.mark.parametrize("answer", [{"status": "RESCORING", "ref": 7}, {"status": None, "ref": None}])
+def test_an_answer_that_the_client_does_not_know_is_one_line(
+    kaggle: Given, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(world.Kaggle, "ListSubmissions", lambda self, request: {"submissions": [answer]})
+    with suppress(ServiceError):
+        submit(kaggle.connect(), BOOK, parcel())
 
 
 def test_a_wrong_clock_sends_nothing_twice(kaggle: Given) -> None:
@@ -211,6 +321,56 @@ def test_own_submissions_are_found_on_every_page(kaggle: Given) -> None:
     assert kaggle.kaggle.calls.count("ListSubmissions") == 3
 
 
+def test_what_kaggle_no_longer_says_stays_in_the_ledger(kaggle: Given) -> None:
+    service, contest = kaggle.connect(), kaggle.kaggle.contests["toy"]
+    submit(service, BOOK, parcel(), wait=5.0)
+    contest.scored = lambda content: ("", "")
+    assert [entry.public for entry in refreshed(service, BOOK, slug="toy")] == [0.5]
+    contest.submissions[0].looks = 5
+    assert [(entry.state, entry.public) for entry in refreshed(service, BOOK, slug="toy")] == [("complete", 0.5)]
+
+
+def test_a_refresh_finds_out_what_became_of_a_lost_one(kaggle: Given) -> None:
+    service = kaggle.connect()
+    submit(service, BOOK, parcel(), wait=5.0)
+    entry = ledger.read(BOOK)[0]
+    ledger.record(BOOK, replace(entry, state="unclear", ref=None, public=None))
+    assert [(entry.state, entry.ref) for entry in refreshed(service, BOOK, slug="toy")] == [("complete", 1000)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"[]",
+        b'{"schema": 1, "id": 3}',
+        b"what a text editor leaves",
+        b'{"schema": 1, "id": "a", "state": "flying"}',
+    ],
+)
+def test_a_line_of_a_ledger_that_is_none_is_named(kaggle: Given, line: bytes) -> None:
+    submit(kaggle.connect(), BOOK, parcel(), wait=5.0)
+    BOOK.write_bytes(line + b"\r\n" + BOOK.read_bytes())
+    with pytest.raises(RunError, match=r"ledger.jsonl, row 1: is no line of a ledger"):
+        ledger.read(BOOK)
+
+
+def test_a_ledger_whose_lines_all_lost_their_end_is_not_taken_for_an_empty_one(kaggle: Given) -> None:
+    submit(kaggle.connect(), BOOK, parcel(), wait=5.0)
+    BOOK.write_bytes(BOOK.read_bytes().replace(b"}\n", b"\n"))
+    with pytest.raises(RunError, match="row 2"):
+        ledger.read(BOOK)
+
+
+@pytest.mark.parametrize("field", ["ref", "cv", "public", "state", "began", "interval"])
+def test_a_field_of_another_type_is_named(kaggle: Given, field: str) -> None:
+    submit(kaggle.connect(), BOOK, parcel(), wait=5.0)
+    value = json.loads(BOOK.read_text().splitlines()[-1])
+    BOOK.write_text(json.dumps({**value, field: {"a": 1}}) + "\n")
+    with pytest.raises(RunError, match=f"'{field}' is"):
+        ledger.read(BOOK)
+
+
 def test_private_scores_that_come_later_get_into_the_ledger(kaggle: Given) -> None:
     service = kaggle.connect()
     submit(service, BOOK, parcel(), wait=5.0)
@@ -219,7 +379,7 @@ def test_private_scores_that_come_later_get_into_the_ledger(kaggle: Given) -> No
     lines = BOOK.read_text().splitlines()
     refreshed(service, BOOK, slug="toy")
     assert BOOK.read_text().splitlines() == lines, "nothing new is no line"
-    assert [json.loads(line)["state"] for line in lines] == ["sending", "sent", "complete", "complete"]
+    assert [json.loads(line)["state"] for line in lines] == ["sending", "sending", "sent", "complete", "complete"]
 
 
 def test_a_file_that_changes_while_it_is_uploaded_is_not_submitted(kaggle: Given) -> None:
@@ -233,6 +393,6 @@ def test_a_file_that_changes_while_it_is_uploaded_is_not_submitted(kaggle: Given
         return outcome
 
     service.api.upload_complete = upload
-    with pytest.raises(SubmissionError, match="changed while it was uploaded"):
+    with pytest.raises(SubmissionError, match="changed since it was validated"):
         submit(service, BOOK, given)
     assert sent(kaggle) == []

@@ -79,6 +79,21 @@ def test_many_submissions_are_tested_by_drawn_orders() -> None:
     assert trust(entries(cv, [5.0] * 12)).chance == 1, "a constant leaderboard ranks nothing"
 
 
+def test_ties_are_no_disagreement() -> None:
+    cv, public = [1.0, 1, 1, 1, 2, 2], [5.0, 5, 5, 5, 9, 9]
+    assert trust(entries(cv, public)).correlation == pytest.approx(1)
+    public[0] = 7.0
+    assert trust(entries(cv, public)).correlation == pytest.approx(stats.kendalltau(cv, public)[0])
+
+
+def test_chance_below_a_twentieth_is_needed() -> None:
+    found = trust(entries([1, 2, 3, 4, 5], [1, 2, 3, 5, 4]))  # 4.2 %
+    assert found.trusted
+    found = trust(entries([1, 2, 3, 4, 5], [2, 1, 3, 5, 4]))  # 11.7 %
+    assert not found.trusted
+    assert found.chance == pytest.approx(14 / 120)
+
+
 def test_a_shift_beyond_the_interval_is_told_with_its_direction() -> None:
     cv = [0.80, 0.82, 0.84, 0.86, 0.88]
     found = trust(entries(cv, [value - 0.1 for value in cv], interval=0.05))

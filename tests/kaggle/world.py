@@ -59,6 +59,9 @@ class Contest:
         total: in all; None without such a limit.
         looks: at a submission until it is scored.
         hidden: listings until a submission is seen in them.
+        uncounted: of the newest submissions, that Kaggle does not count yet.
+        more: submissions that are counted and never listed.
+        team: whether the user is on one.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -68,6 +71,9 @@ class Contest:
     total: int | None = None
     looks: int = 1
     hidden: int = 0
+    uncounted: int = 0
+    more: int = 0
+    team: bool = True
     code_only: bool = False
     submissions: list[Submission] = field(default_factory=list)
     board: list[tuple[str, str]] = field(default_factory=list)  # (team, score), best first
@@ -218,10 +224,14 @@ class Kaggle:
 
     def GetSubmissionLimits(self, request: dict[str, Any]) -> Any:
         contest = self._entered(request)
+        if not contest.team:  # all zero, whoever is on no team yet
+            return {"numToday": 0, "numTotal": 0, "numAllowedNow": 0, "limitedByTotal": False}
+        valid = [each for each in contest.submissions if not isinstance(contest.scored(each.content), str)]
+        counted = valid[: len(valid) - contest.uncounted] if contest.uncounted else valid
         limited = contest.total is not None and contest.total <= len(contest.submissions)
         day = datetime.fromtimestamp(self.now(), UTC).date()
         today = sum(datetime.fromtimestamp(each.date, UTC).date() == day for each in contest.submissions)
-        facts = {"numToday": today, "numTotal": len(contest.submissions)}
+        facts = {"numToday": today, "numTotal": contest.more + len(counted)}
         return {**facts, "numAllowedNow": self._allowed(contest), "limitedByTotal": limited}
 
     def ListSubmissions(self, request: dict[str, Any]) -> Any:
@@ -274,8 +284,16 @@ class Kaggle:
             raise Refused(403, "Permission 'datasets.get' was denied")
         return dataset
 
+    def GetDataset(self, request: dict[str, Any]) -> Any:
+        return {"currentVersionNumber": len(self._dataset(request).versions)}
+
+    def GetKernel(self, request: dict[str, Any]) -> Any:
+        return {"metadata": {"currentVersionNumber": len(self._kernel(request).pushed)}}
+
     def CreateDataset(self, request: dict[str, Any]) -> Any:
         content = {self.blobs[each["token"]].name: self.blobs[each["token"]].content for each in request["files"]}
+        if f"{request['ownerSlug']}/{request['slug']}" in self.datasets:
+            return {"status": "error", "error": "the slug is already in use by a dataset"}
         self.datasets[f"{request['ownerSlug']}/{request['slug']}"] = Dataset([content], self.processing, request)
         return {"ref": f"/datasets/{request['ownerSlug']}/{request['slug']}", "status": "Ok"}
 
