@@ -87,16 +87,24 @@ DONE = {
 @pytest.mark.parametrize("failed", [0, 1])
 @pytest.mark.parametrize("name", DONE)
 def test_what_was_done_is_not_done_again_though_the_answer_says_nothing_of_it(
-    kaggle: Given, name: str, failed: int
+    kaggle: Given, name: str, failed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contest = kaggle.kaggle.contests["toy"]
+    contest, create = kaggle.kaggle.contests["toy"], world.Kaggle.CreateSubmission
     contest.scored = lambda content: "empty" if content == b"" else ("0.5", "")
-    for number in range(failed):  # one of the team's that failed: listed, and not counted
-        contest.submissions.append(world.Submission(500 + number, b"", "by hand", kaggle.kaggle.now(), 0, 0))
-    contest.hidden = 4
+
+    def crowded(self: world.Kaggle, request: dict[str, Any]) -> Any:
+        for number in range(failed):  # of a team mate, in the same moment: it fails, is listed, and not counted
+            contest.submissions.append(world.Submission(500 + number, b"", "by hand", self.now(), 0, 0))
+        return create(self, request)
+
+    monkeypatch.setattr(world.Kaggle, "CreateSubmission", crowded)
+    contest.hidden = 40  # longer than a command looks for it
     kaggle.faults.append(replace(DONE[name]))
     service, given = kaggle.connect(), parcel()
-    for _ in range(3):
+    with suppress(ServiceError, NotYetError, SubmissionError):
+        submit(service, BOOK, given)
+    contest.submissions[-1].hidden = 0
+    for _ in range(2):
         with suppress(ServiceError, NotYetError, SubmissionError):
             submit(service, BOOK, given, wait=5.0)
     assert sent(kaggle).count(CSV) == 1
@@ -203,6 +211,15 @@ def test_an_open_and_silent_connection_is_given_up(kaggle: Given) -> None:
     kaggle.faults.append(Fault("GetSubmissionLimits", "held", seconds=20.0))
     submit(kaggle.connect(), BOOK, parcel(), wait=5.0)
     assert "given up" in kaggle.kaggle.calls
+
+
+def test_a_silent_upload_is_tried_a_few_times_and_no_more(kaggle: Given) -> None:
+    kaggle.faults.append(Fault("upload", "silent", seconds=1.0, times=99))
+    kaggle.faults.append(Fault("upload state", "silent", seconds=1.0, times=99))
+    with pytest.raises(ServiceError, match="does not take the upload"):
+        submit(kaggle.connect(), BOOK, parcel())
+    assert kaggle.kaggle.calls.count("upload") + kaggle.kaggle.calls.count("upload state") <= 4
+    assert sent(kaggle) == []
 
 
 def test_whoever_is_on_no_team_yet_may_submit(kaggle: Given) -> None:
