@@ -92,7 +92,8 @@ class Service:
             try:
                 return retrying(lambda: self._answer(question))
             except (RequestException, ValueError) as error:
-                raise _told(error, doing, rules=rules, once=once) from error
+                cause = None if credentials.shown_by(error) else error
+                raise _told(error, doing, rules=rules, once=once) from cause
 
     def listing(self, question: Callable[[Any, str], Any], *, doing: str, rules: str = "") -> Iterator[Any]:
         """Yields the answers to the question (client, page token), page after page: Kaggle gives 20 rows each."""
@@ -157,11 +158,11 @@ def connect(manners: Manners | None = None) -> Service:
         api = KaggleApi()
         try:
             api.authenticate()
-        except SystemExit as error:
-            problem = f"Kaggle does not take the credential of {found.place}"
-            raise ServiceError(problem, fix=credentials.HOW) from error
         except RequestException as error:
-            raise _told(error, "signing in", rules="", once=False) from error
+            cause = None if credentials.shown_by(error) else error
+            raise _told(error, "signing in", rules="", once=False) from cause
+        except (SystemExit, ValueError, OSError):  # whose words may hold the credential
+            raise credentials.refused(found) from None
     return Service(api, str(api.config_values.get("username") or ""), manners)
 
 
@@ -213,9 +214,9 @@ def _unsent(error: BaseException) -> bool:
 def _again(error: BaseException, *, once: bool) -> bool:
     """Whether a question is worth asking again."""
     from requests import RequestException
-    from requests.exceptions import InvalidURL
+    from requests.exceptions import InvalidHeader, InvalidURL
 
-    if not isinstance(error, RequestException) or isinstance(error, InvalidURL):
+    if not isinstance(error, RequestException) or isinstance(error, InvalidURL | InvalidHeader):
         return False
     if _unsent(error):
         return True
@@ -227,8 +228,8 @@ def _told(error: Exception, doing: str, *, rules: str, once: bool) -> HarnessErr
     from requests import RequestException
 
     status, page = _status(error), f"{SITE}/competitions/{rules}/rules"
-    words = " ".join(str(error).split())[:300]
-    if status == 401:
+    words = "a header it cannot send" if credentials.shown_by(error) else " ".join(str(error).split())[:300]
+    if status == 401 or credentials.shown_by(error):
         return ServiceError(f"{doing}: Kaggle does not take the credential ({words})", fix=credentials.HOW)
     if status == 403 and rules:
         return ServiceError(f"{doing}: Kaggle refuses ({words})", fix=f"accept the rules at {page}")
