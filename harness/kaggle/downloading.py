@@ -162,7 +162,11 @@ def _single(service: Service, wanted: Wanted, file: File, *, place: Place, free:
     staged.parent.mkdir(parents=True)
     arrival.path.replace(staged)
     nesting.unpack_all(staging, fix=FIX, say=say, free=free)
-    clash = nesting.clashing(staging, place.folder) if place.folder.exists() and file.name not in singles else None
+    clash = (
+        next(nesting.clashing(staging, place.folder), None)
+        if place.folder.exists() and file.name not in singles
+        else None
+    )
     if clash is not None:
         raise DataError("is there already, and not from Kaggle", file=clash, fix="remove it, or give --out DIR")
     place.folder.mkdir(exist_ok=True)
