@@ -89,7 +89,7 @@ def _key(given: Mapping[str, str], base: Path) -> Credential | None:
             held = json.loads(_text(path))
             problem = _readable(path)
         except ValueError:
-            problem = "is no JSON; download it again from https://www.kaggle.com/settings"
+            problem = "is no JSON: download it again from https://www.kaggle.com/settings"
     held = held if isinstance(held, dict) else {}
     user, key = given.get("KAGGLE_USERNAME") or held.get("username"), given.get("KAGGLE_KEY") or held.get("key")
     if user and key:
