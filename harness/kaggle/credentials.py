@@ -54,11 +54,7 @@ def refused(found: Credential) -> ServiceError:
 
 def shown_by(error: BaseException) -> bool:
     """Whether the words of an error may hold the credential: http.client and requests show a header they refuse."""
-    from requests.exceptions import InvalidHeader, RequestException
-
-    if isinstance(error, UnicodeError | InvalidHeader):
-        return True
-    return isinstance(error, ValueError) and not isinstance(error, RequestException) and "header" in str(error).lower()
+    return isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "header" in str(error).lower())
 
 
 def _token(given: Mapping[str, str], base: Path) -> Credential | None:

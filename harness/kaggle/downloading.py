@@ -105,9 +105,9 @@ def fetch(
         size = spot.say(arrival)
         say(f"checking {entries.amount(size)}")
         nested = bool(nesting.archives(arrivals.table(arrival)))
-        if nested and keep_zip:
-            _check_kept(place)
         kept = {"shipped": size} if nested and keep_zip else {}
+        if kept:
+            _check_kept(place)
         if record and same:
             target = place.folder
             files.write_json(place.record, {**record, **kept})
@@ -148,8 +148,9 @@ def fetch_singles(
         sizes = [singles.bring(service, wanted, listing[name], place=place, free=free, say=say) for name in names]
         with contextlib.suppress(OSError):  # what came of other files waits in it
             place.part.rmdir()
-        state, amount = "downloaded" if any(sizes) else "there", sum(listing[name].bytes for name in names)
-        return Fetched(state, place.folder, len(names), amount, sum(sizes))
+        came = [size for size in sizes if size is not None]
+        state, amount = "downloaded" if came else "there", sum(listing[name].bytes for name in names)
+        return Fetched(state, place.folder, len(names), amount, sum(came))
 
 
 def _is_kept(place: Place) -> bool:

@@ -33,8 +33,8 @@ def bring(
     place: Place,
     free: files.FreeSpace,
     say: Callable[[str], None],
-) -> int:
-    """Bytes of a file that came into the folder; none where it is there already, or had come before."""
+) -> int | None:
+    """Bytes that came of a file, 0 where all had come before; None where it is in the folder already."""
     held = (shelf.recorded(place) or {}).get("singles", {}).get(file.name, {})
     sizes = _sizes(held)
     relative = "/".join(entries.parts(Path(file.name), file.name, entries.Limits()))
@@ -56,13 +56,13 @@ def bring(
         ],
         listed=file.bytes,
     )
-    size = 0
+    size = None
     if not (whole and arrival.told.same(before)):
         size = spot.say(arrival)
         _unpack(arrival, spot, free=free, say=say)
         _settle(spot.unpacked, place, wanted, file, told=asdict(arrival.told), sizes=sizes)
     shutil.rmtree(spot.folder, ignore_errors=True)
-    return size if arrival.came else 0
+    return 0 if size and not arrival.came else size
 
 
 def _sizes(held: dict[str, Any]) -> Sizes:

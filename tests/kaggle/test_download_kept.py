@@ -203,7 +203,8 @@ def test_a_single_archive_that_came_is_not_sent_again_when_unpacking_it_was_stop
         patch.setattr(downloading.nesting, "unpack_all", stop)
         with pytest.raises(KeyboardInterrupt):
             singles(toy, "t.7z")
-    assert singles(toy, "t.7z").downloaded == 0
+    found = singles(toy, "t.7z")
+    assert (found.state, found.downloaded) == ("downloaded", 0)
     assert (INTO / "t" / "x.bin").read_bytes() == NOISE
     assert not (DATA / ".toy.part").exists()
 
