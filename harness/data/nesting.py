@@ -6,7 +6,8 @@ Kaggle's older competitions ship so: Planet's zip holds `train-jpg.tar.7z` and `
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from harness import files
@@ -60,12 +61,10 @@ def unpack_all(
 
 def _unpack_beside(archive: Path, *, fix: str, free: files.FreeSpace) -> Path | None:
     """Puts what an archive holds beside it, in its place; where a file of it is there already, that one and no more."""
-    staging = archive.with_name(f".{archive.name}.part")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
+    staging = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=archive.parent))  # a name that nothing shipped has
     KINDS[archive.suffix.lower()](archive, staging, fix=fix, free=free)
     target = archive.parent if len(list(staging.iterdir())) == 1 else archive.with_suffix("")
-    clash = clashing(staging, target) if target.exists() else None
+    clash = next(clashing(staging, target), None)
     if clash is None:
         archive.unlink()
         merge(staging, target)
@@ -84,11 +83,15 @@ def merge(source: Path, target: Path) -> None:
             path.replace(place)
 
 
-def clashing(source: Path, target: Path) -> Path | None:
-    """The first file below `target` in whose place one lies below `source`; None where none is in the way."""
+def clashing(source: Path, target: Path) -> Iterator[Path]:
+    """Yields what is in the way of moving all files below `source` to the same places below `target`."""
+    if not target.is_dir():
+        if target.exists():
+            yield target
+        return
     for path in sorted(source.iterdir()):
         place = target / path.name
-        found = clashing(path, place) if path.is_dir() and place.is_dir() else place if place.exists() else None
-        if found is not None:
-            return found
-    return None
+        if path.is_dir() and place.is_dir():
+            yield from clashing(path, place)
+        elif place.exists():
+            yield place

@@ -74,14 +74,14 @@ def _checked(archive: Path, bundle: SevenZipFile, limits: Limits) -> tuple[dict[
         parts = rules.parts(archive, entry.filename, limits)
         if not parts:
             continue
-        folders |= rules.above(parts)
         path = "/".join(parts)
         if "\\" in entry.filename:  # py7zr does not read it as a folder
             raise refusal(archive, entry.filename, "has a backslash in its name", TOOL)
         if entry.is_symlink or entry.is_junction:
             raise refusal(archive, entry.filename, "is a symbolic link", UNTRUSTED)
+        if not rules.skipped(parts):
+            folders |= rules.above(parts) | ({path} if entry.is_directory else set())
         if entry.is_directory:
-            folders.add(path)
             continue
         if not entry.is_file:
             raise refusal(archive, entry.filename, "is neither a file nor a folder", UNTRUSTED)

@@ -45,6 +45,7 @@ def _checked(archive: Path, bundle: tarfile.TarFile, limits: Limits) -> tuple[di
     """(relative path -> entry of every file, relative paths of all folders), fit to be written."""
     found: dict[str, tarfile.TarInfo] = {}
     folders: set[str] = set()
+    end = 0
     for number, entry in enumerate(bundle, start=1):
         rules.check_number(archive, number, limits)
         parts = rules.parts(archive, entry.name, limits)
@@ -53,6 +54,7 @@ def _checked(archive: Path, bundle: tarfile.TarFile, limits: Limits) -> tuple[di
         # a sparse file may declare terabytes in some bytes
         if not (entry.isdir() or entry.isreg()) or entry.issparse():
             raise refusal(archive, entry.name, "is neither a file nor a folder", UNTRUSTED)
+        end = entry.offset_data + -(-entry.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE * entry.isreg()
         if rules.skipped(parts):
             continue
         folders |= rules.above(parts)
@@ -63,9 +65,28 @@ def _checked(archive: Path, bundle: tarfile.TarFile, limits: Limits) -> tuple[di
         if path in found:
             raise refusal(archive, entry.name, "stands in the archive twice", AGAIN)
         found[path] = entry
+    _check_end(archive, end)
     for path in folders & found.keys():
         raise refusal(archive, path, "is a file and a folder at once", AGAIN)
     return found, folders
+
+
+def _check_end(archive: Path, end: int) -> None:
+    """Refuses a tar whose entries break off: tarfile takes a header that it cannot read for the end.
+
+    Source: the end is two blocks of zeros at least (POSIX.1-2017, pax, ustar interchange format).
+
+    Args:
+        end: of the last entry, in bytes.
+    """
+    fix = f"{AGAIN}: what follows is missing"
+    if archive.stat().st_size < end + 2 * tarfile.BLOCKSIZE:
+        raise DataError(f"a truncated tar: it breaks off at byte {end:,}", file=archive, fix=fix)
+    with open(archive, "rb") as handle:
+        handle.seek(end)
+        while chunk := handle.read(rules.CHUNK):
+            if chunk.strip(b"\0"):
+                raise DataError(f"a damaged tar: no entry can be read at byte {end:,}", file=archive, fix=fix)
 
 
 def _plain(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo:

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness import files
+from harness.data import unpack
 from harness.errors import DataError, ServiceError, SpaceError
 from harness.kaggle.service import Service
 
@@ -81,6 +82,7 @@ def arrive(
     rules: str,
     room: Callable[[int | None], None],
     known: Collection[Told] = (),
+    listed: int = 0,
 ) -> Arrival:
     """The file that `send` asks for, at `path`, checked by size and, where Kaggle names one, by hash.
 
@@ -89,6 +91,7 @@ def arrive(
     Args:
         room: told the size before a byte is written; raises where the disk has less.
         known: of contents that are here already: those are not fetched again.
+        listed: bytes that Kaggle's list names; looked at where the answer does not say how many it has.
 
     Raises:
         ServiceError: refused, or not reached; what came is kept, and the next call goes on from there.
@@ -124,7 +127,7 @@ def arrive(
                 raise
             raise SpaceError(f"{doing}: the disk filled up", file=path.parent, fix=FIX) from error
     if arrival.came:
-        _check(arrival)
+        _check(arrival, listed if arrival.path == path else 0)
     return arrival
 
 
@@ -141,13 +144,31 @@ def discard(path: Path) -> None:
         place.unlink(missing_ok=True)
 
 
-def _check(arrival: Arrival) -> None:
-    """Removes what is not what Kaggle says."""
+def table(arrival: Arrival) -> list[str]:
+    """The names in a zip that came and can be trusted; read whole where no hash says that it is sound.
+
+    Raises:
+        DataError: it cannot be trusted, and is removed.
+    """
+    try:
+        return list(unpack.listed(arrival.path, read=not arrival.told.md5))
+    except DataError as error:
+        discard(arrival.path)
+        raise DataError(f"{error.problem}: it is removed", file=arrival.path, fix=error.fix) from error
+
+
+def _check(arrival: Arrival, listed: int) -> None:
+    """Removes what is not what Kaggle says.
+
+    Args:
+        listed: bytes in Kaggle's list; 0 where it names none, or names those of what was packed.
+    """
     told, path = arrival.told, arrival.path
     fix = "it is removed: run the same command again"
-    if told.size is not None and (size := path.stat().st_size) != told.size:
+    expected = told.size if told.size is not None else listed or None
+    if expected is not None and (size := path.stat().st_size) != expected:
         discard(path)
-        raise DataError(f"{size} bytes came of {told.size}", file=path, fix=fix)
+        raise DataError(f"{size:,} bytes came of {expected:,}", file=path, fix=fix)
     if not told.md5:
         return
     with open(path, "rb") as handle:

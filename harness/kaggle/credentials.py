@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.errors import ServiceError
+
 HOW = "make a token at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token, or: kaggle auth login"
+# what goes into a header as it is; a client's error shows the header with all else, and so the token
+UNSENDABLE = re.compile(r"[^\x21-\x7e]")
+LONGEST = 255  # letters of a file's name on most disks: the client looks for a file of that name
 
 
 @dataclass(frozen=True)
@@ -39,18 +45,32 @@ def find(environment: Mapping[str, str] | None = None, home: Path | None = None)
     return _token(given, base) or _key(given, base) or _login(base)
 
 
+def refused(found: Credential) -> ServiceError:
+    """What is said of a credential that cannot be used."""
+    problem, _, fix = found.problem.partition(": ")
+    words = f"Kaggle does not take the credential of {found.place}" + (f": it {problem}" if problem else "")
+    return ServiceError(words, fix=fix or HOW)
+
+
+def shown_by(error: BaseException) -> bool:
+    """Whether the words of an error may hold the credential: http.client and requests show a header they refuse."""
+    return isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "header" in str(error).lower())
+
+
 def _token(given: Mapping[str, str], base: Path) -> Credential | None:
     mounted = given.get("KAGGLE_API_V1_TOKEN")
     if given.get("KAGGLE_KERNEL_RUN_TYPE") and mounted and _text(Path(mounted)):
-        return Credential("token", f"{mounted} (KAGGLE_API_V1_TOKEN)")
+        return Credential("token", f"{mounted} (KAGGLE_API_V1_TOKEN)", problem=_sendable(_text(Path(mounted))))
     named = given.get("KAGGLE_API_TOKEN")
-    if named and _text(Path(named)):
-        return Credential("token", f"{named} (KAGGLE_API_TOKEN)", problem=_readable(Path(named)))
+    if named and (held := _text(Path(named))):
+        problem = _sendable(held) or _readable(Path(named))
+        return Credential("token", f"{named} (KAGGLE_API_TOKEN)", problem=problem)
     if named:
-        return Credential("token", "KAGGLE_API_TOKEN")
+        long = f"is longer than {LONGEST} letters: save it as ~/.kaggle/access_token" if len(named) > LONGEST else ""
+        return Credential("token", "KAGGLE_API_TOKEN", problem=_sendable(named) or long)
     for path in (base / "access_token", base / "access_token.txt"):
-        if _text(path):
-            return Credential("token", str(path), problem=_readable(path))
+        if held := _text(path):
+            return Credential("token", str(path), problem=_sendable(held) or _readable(path))
     return None
 
 
@@ -65,7 +85,7 @@ def _key(given: Mapping[str, str], base: Path) -> Credential | None:
             held = json.loads(_text(path))
             problem = _readable(path)
         except ValueError:
-            problem = "is no JSON; download it again from https://www.kaggle.com/settings"
+            problem = "is no JSON: download it again from https://www.kaggle.com/settings"
     held = held if isinstance(held, dict) else {}
     user, key = given.get("KAGGLE_USERNAME") or held.get("username"), given.get("KAGGLE_KEY") or held.get("key")
     if user and key:
@@ -91,6 +111,13 @@ def _text(path: Path) -> str:
         return path.read_text().strip() if path.is_file() else ""
     except (OSError, ValueError):
         return ""
+
+
+def _sendable(token: str) -> str:
+    """What is wrong with the letters of a token."""
+    return (
+        "has a space, a line end or a letter that no token has: copy it once more" if UNSENDABLE.search(token) else ""
+    )
 
 
 def _readable(path: Path) -> str:

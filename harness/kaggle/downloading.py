@@ -8,6 +8,7 @@ beside, in `data/.<name>.download.json`; data without such a record is the user'
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import shutil
 from collections.abc import Callable
@@ -15,17 +16,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
 from harness import files
 from harness.data import entries, nesting, unpack
 from harness.errors import DataError, HarnessError
-from harness.kaggle import arrivals, shelf, sources
+from harness.kaggle import arrivals, shelf, singles, sources
 from harness.kaggle.arrivals import FIX
 from harness.kaggle.named import Wanted
 from harness.kaggle.service import Service
-from harness.kaggle.shelf import Place
-from harness.kaggle.sources import File
+from harness.kaggle.shelf import OWN, Arriving, Place
 
 Say = Callable[[str], None]
 
@@ -69,39 +67,58 @@ def fetch(
         DataError: what came is damaged, or could harm: it is removed.
         SpaceError: less free disk than the zip and its content need.
     """
-    place = Place(into, wanted.name)
-    into.mkdir(parents=True, exist_ok=True)
-    with FileLock(into / f".{wanted.name}.lock"):
-        listing = sources.listed(service, wanted.page)
+    place, page = Place(into, wanted.name), wanted.page
+    with place.held():
+        listing = sources.listed(service, page)
         facts = Fetched("there", place.zip, len(listing), sum(file.bytes for file in listing))
         record = shelf.recorded(place)
         for path in (place.folder, place.zip):
             if path.exists() and (record is None or record["path"] != path.name):
                 return replace(facts, state="own", path=path)
+        shelf.check_source(place, record, page)
         if record and record.get("singles"):
             raise DataError("holds single files only", file=place.folder, fix="remove it, or give --out DIR")
-        archive = place.part / place.zip.name
+        archive, spot, before = place.part / place.zip.name, Arriving(place.part), shelf.told(record)
+        whole = record is not None and not shelf.lacks(place.folder, record.get("contents", {}))
+        lacking = record is not None and whole and keep_zip and record["path"] == place.name and not _is_kept(place)
+
+        def room(size: int | None) -> None:
+            shelf.check_room(place, listing, size, archive=archive, cache=cache, free=free)
+            if not lacking:
+                shelf.check_replaceable(place, record)
+            if keep_zip and nesting.archives(file.name for file in listing):
+                _check_kept(place)
+
         arrival = arrivals.arrive(
             service,
-            sources.sender(wanted.page),
+            sources.sender(page),
             archive,
-            doing=f"downloading {wanted.page.ref}",
-            rules=sources.rules_of(wanted.page),
-            room=lambda size: shelf.check_room(place, listing, size, cache=cache, free=free),
-            known=shelf.known(place),
+            doing=f"downloading {page.ref}",
+            rules=sources.rules_of(page),
+            room=room,
+            known=[*([before] if before and whole and not lacking else []), *spot.waiting(archive)],
         )
-        if record and arrival.told.same(shelf.told(record)):
+        same = record is not None and whole and arrival.told.same(before)
+        if record and same and not lacking:
             shutil.rmtree(place.part, ignore_errors=True)  # what a stopped process left of the version before
             return replace(facts, path=into / record["path"])
-        say(f"checking {entries.amount(archive.stat().st_size)}")
-        nested = bool(nesting.archives(_table(archive, read=not arrival.told.md5)))
-        files.write_json(place.arrived, {"told": asdict(arrival.told)})
-        source, target = (_unpacked(place, free=free, say=say), place.folder) if nested else (archive, place.zip)
-        size = archive.stat().st_size
-        kept = {"from": asdict(wanted.page), "path": target.name, "bytes": size, "told": asdict(arrival.told)}
-        shelf.swap(place, source, target, record={**kept, "files": [asdict(file) for file in listing]})
-        if nested and keep_zip:
-            files.adopt(archive, into / f"{wanted.name}.shipped.zip")
+        size = spot.say(arrival)
+        say(f"checking {entries.amount(size)}")
+        nested = bool(nesting.archives(arrivals.table(arrival)))
+        kept = {"shipped": size} if nested and keep_zip else {}
+        if kept:
+            _check_kept(place)
+        if record and same:
+            target = place.folder
+            files.write_json(place.record, {**record, **kept})
+        else:
+            shelf.check_replaceable(place, record)
+            source, target = (_unpacked(place, free=free, say=say), place.folder) if nested else (archive, place.zip)
+            held = {"from": asdict(page), "path": target.name, "bytes": size, "told": asdict(arrival.told), **kept}
+            held |= {"contents": shelf.contents(source)} if nested else {}
+            shelf.swap(place, source, target, record={**held, "files": [asdict(file) for file in listing]})
+        if kept:
+            files.adopt(archive, place.kept)
         shutil.rmtree(place.part)
         return replace(facts, state="downloaded", path=target, downloaded=size if arrival.came else 0)
 
@@ -117,8 +134,7 @@ def fetch_singles(
 ) -> Fetched:
     """Single files, in the folder `into/<name>`, unpacked; errors as of `fetch`."""
     place = Place(into, wanted.name)
-    into.mkdir(parents=True, exist_ok=True)
-    with FileLock(into / f".{wanted.name}.lock"):
+    with place.held():
         listing = {file.name: file for file in sources.listed(service, wanted.page)}
         for name in names:
             if name not in listing:
@@ -126,67 +142,26 @@ def fetch_singles(
                 fix = f"did you mean {close[0]}?" if close else "see its files with --list"
                 raise DataError(f"{wanted.page.ref} has no file {name}", fix=fix)
         record = shelf.recorded(place) or {}
+        shelf.check_source(place, record, wanted.page)
         if place.zip.exists() or (record and not record.get("singles")):
             raise DataError("all files are there", file=into / record.get("path", place.zip.name), fix="use them")
-        sizes = [_single(service, wanted, listing[name], place=place, free=free, say=say) for name in names]
-        shutil.rmtree(place.part, ignore_errors=True)
-        state, amount = "downloaded" if any(sizes) else "there", sum(listing[name].bytes for name in names)
-        return Fetched(state, place.folder, len(names), amount, sum(sizes))
+        sizes = [singles.bring(service, wanted, listing[name], place=place, free=free, say=say) for name in names]
+        with contextlib.suppress(OSError):  # what came of other files waits in it
+            place.part.rmdir()
+        came = [size for size in sizes if size is not None]
+        state, amount = "downloaded" if came else "there", sum(listing[name].bytes for name in names)
+        return Fetched(state, place.folder, len(names), amount, sum(came))
 
 
-def _single(service: Service, wanted: Wanted, file: File, *, place: Place, free: files.FreeSpace, say: Say) -> int:
-    """Bytes of a file that came into the folder; none where it is there already."""
-    singles = (shelf.recorded(place) or {}).get("singles", {})
-    relative = "/".join(entries.parts(Path(file.name), file.name, entries.Limits()))
-    own = place.folder / relative
-    if own.exists() and file.name not in singles:
-        raise DataError("is there already, and not from Kaggle", file=own, fix="remove it, or give --out DIR")
-    before = shelf.told(singles.get(file.name))
-    arrival = arrivals.arrive(
-        service,
-        sources.sender(wanted.page, file.name),
-        place.part / "arriving" / relative,
-        doing=f"downloading {file.name} of {wanted.page.ref}",
-        rules=sources.rules_of(wanted.page),
-        room=lambda size: shelf.check_room(place, [file], size, cache=place.into, free=free),
-        known=[] if before is None else [before],
-    )
-    if not arrival.came:
-        return 0
-    size = arrival.path.stat().st_size
-    if arrival.path.suffix == ".zip":
-        _table(arrival.path, read=not arrival.told.md5)
-    staging = place.part / "unpacked"
-    shutil.rmtree(staging, ignore_errors=True)
-    staged = staging / arrival.path.relative_to(place.part / "arriving")
-    staged.parent.mkdir(parents=True)
-    arrival.path.replace(staged)
-    nesting.unpack_all(staging, fix=FIX, say=say, free=free)
-    clash = nesting.clashing(staging, place.folder) if place.folder.exists() and file.name not in singles else None
-    if clash is not None:
-        raise DataError("is there already, and not from Kaggle", file=clash, fix="remove it, or give --out DIR")
-    place.folder.mkdir(exist_ok=True)
-    facts = {"from": asdict(wanted.page), "path": place.folder.name}
-    # named as begun first: what a stopped process leaves of it is Kaggle's, and is written over
-    for state in ({}, {"told": asdict(arrival.told)}):
-        if state:
-            nesting.merge(staging, place.folder)
-            files.sync_folder(place.folder)
-        files.write_json(place.record, {**facts, "singles": {**singles, file.name: state}})
-    return size
+def _is_kept(place: Place) -> bool:
+    """Whether the zip beside the folder is the one that came."""
+    return place.kept.is_file() and place.kept.stat().st_size == shelf.read(place.record).get("shipped")
 
 
-def _table(archive: Path, *, read: bool) -> list[str]:
-    """The names in a zip that can be trusted, else it is removed.
-
-    Args:
-        read: it is read whole: no hash says that it is sound.
-    """
-    try:
-        return list(unpack.listed(archive, read=read))
-    except DataError as error:
-        arrivals.discard(archive)
-        raise DataError(f"{error.problem}: it is removed", file=archive, fix=error.fix) from error
+def _check_kept(place: Place) -> None:
+    """Refuses to put a zip in the place of one that did not come from here."""
+    if place.kept.exists() and not _is_kept(place):
+        raise DataError("is there already, and not from here", file=place.kept, fix=OWN)
 
 
 def _unpacked(place: Place, *, free: files.FreeSpace, say: Say) -> Path:

@@ -22,11 +22,12 @@ def _unsent(error: BaseException) -> bool:
     """Whether Kaggle surely did nothing: too busy to listen, or no connection was made."""
     from requests import ConnectionError as Unconnected
     from requests import ConnectTimeout
+    from requests.exceptions import InvalidHeader, InvalidURL
     from urllib3.exceptions import NameResolutionError, NewConnectionError
 
     if _led_elsewhere(error):
         return False
-    if _status(error) == 429 or isinstance(error, ConnectTimeout):
+    if _status(error) == 429 or isinstance(error, ConnectTimeout | InvalidHeader | InvalidURL):
         return True
     reason = getattr(error.args[0], "reason", None) if isinstance(error, Unconnected) and error.args else None
     return isinstance(reason, NewConnectionError | NameResolutionError)
@@ -41,11 +42,11 @@ def _led_elsewhere(error: BaseException) -> bool:
 def again(error: BaseException, *, once: bool) -> bool:
     """Whether a question is worth asking again."""
     from requests import RequestException
-    from requests.exceptions import InvalidURL
+    from requests.exceptions import InvalidHeader, InvalidURL
 
     if isinstance(error, json.JSONDecodeError):  # a page of a proxy in between
         return not once
-    if not isinstance(error, RequestException) or isinstance(error, InvalidURL):
+    if not isinstance(error, RequestException) or isinstance(error, InvalidURL | InvalidHeader):
         return False
     if _unsent(error):
         return True
@@ -57,10 +58,10 @@ def told(error: Exception, doing: str, *, rules: str, once: bool) -> HarnessErro
     from requests import RequestException
 
     status, page = _status(error), f"{SITE}/competitions/{rules}/rules"
-    words = " ".join(str(error).split())[:300]
+    words = "a header it cannot send" if credentials.shown_by(error) else " ".join(str(error).split())[:300]
     if once and not _unsent(error) and (status not in REFUSED or _led_elsewhere(error)):
         return UnclearError(f"{doing}: no answer ({words}), it may have been done", fix="the same command finds out")
-    if status == 401:
+    if status == 401 or credentials.shown_by(error):
         return ServiceError(f"{doing}: Kaggle does not take the credential ({words})", fix=credentials.HOW)
     if status == 403 and rules:
         return ServiceError(f"{doing}: Kaggle refuses ({words})", fix=f"accept the rules at {page}")

@@ -24,9 +24,14 @@ class Wanted:
     @property
     def mounted(self) -> Path | None:
         """Where the kernel that this runs in has the data; None elsewhere."""
-        slugs = [self.page.ref.split("/")[-1], self.name, *(self.competition.aliases if self.competition else ())]
+        owner, _, slug = self.page.ref.rpartition("/")
+        if owner and self.competition is None:  # the older layout does not say whose it is
+            places = [locate.inputs() / slug, locate.inputs() / "datasets" / owner / slug]
+        else:
+            others = self.competition.aliases if self.competition else ()
+            places = locate.mounts(dict.fromkeys([slug, self.name, *others]))
         # a mount may be empty for a moment after it was added
-        found = (path for path in locate.mounts(dict.fromkeys(slugs)) if path.is_dir())
+        found = (path for path in places if path.is_dir())
         return next((path for path in found if any(path.iterdir())), None)
 
 

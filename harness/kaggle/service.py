@@ -90,7 +90,8 @@ class Service:
             try:
                 return retrying(lambda: self._answer(question))
             except (RequestException, *failures.STRANGE) as error:
-                raise failures.told(error, doing, rules=rules, once=once) from error
+                cause = None if credentials.shown_by(error) else error
+                raise failures.told(error, doing, rules=rules, once=once) from cause
 
     def listing(self, question: Callable[[Any, str], Any], *, doing: str, rules: str = "") -> Iterator[Any]:
         """Yields the answers to the question (client, page token), page after page: Kaggle gives 20 rows each."""
@@ -155,11 +156,11 @@ def connect(manners: Manners | None = None) -> Service:
         api = KaggleApi()
         try:
             api.authenticate()
-        except SystemExit as error:
-            problem = f"Kaggle does not take the credential of {found.place}"
-            raise ServiceError(problem, fix=credentials.HOW) from error
         except RequestException as error:
-            raise failures.told(error, "signing in", rules="", once=False) from error
+            cause = None if credentials.shown_by(error) else error
+            raise failures.told(error, "signing in", rules="", once=False) from cause
+        except (SystemExit, *failures.STRANGE, OSError):  # whose words may hold the credential
+            raise credentials.refused(found) from None
     return Service(api, str(api.config_values.get("username") or ""), manners)
 
 

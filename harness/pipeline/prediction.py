@@ -30,6 +30,7 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     Raises:
         RunError: the run is not finished; other data for a competition without a test set; training rows that a rung
             needs and that are gone or changed.
+        DataError: no test rows in the data, of a run whose own data had some.
     """
     settings, finished = folder.settings(), folder.scores()
     if finished is None:
@@ -41,6 +42,9 @@ def predict(folder: runs.Run, *, data: str | None, sample: bool = False, world: 
     competition = _with_labels(_adapted(competition, root, request, world), settings.get("labels"))
     job = Job(competition, config, folder, machine, world)
     test = prepare_test(competition, config, root, world)
+    had = finished.get("rows", {}).get("test")
+    if test is None and had:  # a mount that is packed yet, say: rows out of the folds are no answer to it
+        raise DataError(f"no test rows found, and the run had {had:,}", file=root, fix="name the folder that has them")
     try:
         weights = {str(name): float(member["weight"]) for name, member in finished["members"].items()}
         folds = [int(number) for number in finished["folds_trained"]]

@@ -194,3 +194,26 @@ def test_an_archive_does_not_write_over_what_lies_beside_it_and_stays(
 def test_a_thousand_archives_are_data_of_their_own() -> None:
     assert nesting.archives([f"{number}.zip" for number in range(1000)]) == []
     assert nesting.archives(["a.7z", "b.csv", "c.tar.7z"]) == ["a.7z", "c.tar.7z"]
+
+
+def test_a_folder_that_only_a_mac_adds_is_not_made(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "given" / "__MACOSX" / "train").mkdir(parents=True)
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as bundle:
+        bundle.writeall(tmp_path / "given" / "__MACOSX", "__MACOSX")
+    sevenzip.unpack_into(tmp_path / "a.7z", folder, fix=FIX)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_7z_does_not_write_over_what_is_there(tmp_path: Path, folder: Path) -> None:
+    (folder / "empty.txt").write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"'empty.txt' cannot be written \(File exists\)"):
+        sevenzip.unpack_into(packed(tmp_path / "a.7z", CONTENT), folder, fix=FIX)
+    assert (folder / "empty.txt").read_bytes() == b"mine"
+
+
+def test_a_7z_entry_of_less_than_no_bytes_is_refused(tmp_path: Path, folder: Path) -> None:
+    archive = packed(tmp_path / "a.7z", CONTENT)
+    with py7zr.SevenZipFile(archive) as bundle:
+        bundle.files.files_list[0]["uncompressed"] = -1
+        with pytest.raises(DataError, match="less than no bytes"):
+            sevenzip._checked(archive, bundle, Limits())
