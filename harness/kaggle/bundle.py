@@ -8,11 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +18,10 @@ from harness.hashing import hash_value
 from harness.kaggle import image, metadata, notebook, wheels
 from harness.kaggle.metadata import Mode, Names
 from harness.kaggle.pages import Page, page_of
+from harness.kaggle.place import SCHEMA, read, replacing
 from harness.submission import writer
 
-SCHEMA = 1  # of bundle.json: keys are only added
+__all__ = ["Wanted", "make", "read"]
 # the client's default, "skip", leaves folders out without a word; a zip is a folder again where Kaggle mounts it
 DIR_MODE = "zip"
 
@@ -64,7 +60,7 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
     names = metadata.names_of(wanted.owner, competition.name, digest, wanted.mode)
     machine = metadata.machine_of(wanted.accelerator, settings.get("hardware", {}).get("device", "cpu"))
     has = image.read(wanted.freeze)
-    with _replacing(out or run.path / "bundle") as folder:
+    with replacing(out or run.path / "bundle") as folder:
         data = folder / "dataset"
         (_copy_weights if wanted.mode == "predict" else _copy_beginning)(run, settings, data)
         also = _copy_adapter(competition.name, data)
@@ -90,28 +86,6 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
         }
         files.write_json(folder / "bundle.json", facts)
     return {**facts, "bundle": str(out or run.path / "bundle")}
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """Yields a new folder that takes the place of `out`, an earlier bundle if anything, when the block ends well.
-
-    Raises:
-        BundleError: other things lie there.
-    """
-    if out.exists() and not (out / "bundle.json").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BundleError("exists and is no bundle", file=out, fix="choose another --out")
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        if out.exists():
-            shutil.rmtree(out)
-        unfinished.replace(out)
-        files.sync_folder(out.parent)
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _copy_weights(run: runs.Run, settings: dict[str, Any], data: Path) -> None:
@@ -216,18 +190,3 @@ def _bytes(folder: Path) -> int:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """bundle.json of a bundle.
-
-    Raises:
-        BundleError: no bundle.
-    """
-    try:
-        facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError("is no bundle", file=folder, fix="make one with: harness bundle RUN") from error
-    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
-        raise BundleError("is a bundle of another version", file=folder, fix="make it anew with: harness bundle RUN")
-    return facts

@@ -18,7 +18,7 @@ from harness import registry, runs
 from harness.cli import main
 from harness.errors import BundleError
 from harness.kaggle import bundle as bundling
-from harness.kaggle import metadata, notebook
+from harness.kaggle import metadata, notebook, place
 from harness.kaggle.pages import Page, page_at, page_of
 from tests.kit import run_small
 
@@ -48,7 +48,7 @@ def own_wheel_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bundle_holds_weights_as_safetensors_and_otherwise_only_text_and_wheels(run: runs.Run) -> None:
     facts = bundling.make(run, bundling.Wanted("bob"))
     folder = Path(facts["bundle"])
-    assert facts == {**bundling.read(folder), "bundle": str(folder)}
+    assert facts == {**place.read(folder), "bundle": str(folder)}
     endings = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert endings == {".safetensors", ".json", ".csv", ".whl", ".ipynb", ".py"}
     assert {path.name for path in (folder / "dataset").iterdir()} == {"dataset-metadata.json", "run", "wheels"}
@@ -117,20 +117,6 @@ def test_a_run_to_be_trained_brings_the_encoder_weights_it_began_with(run: runs.
     (run.path / "config.json").write_text(json.dumps(settings))
     with pytest.raises(BundleError, match="no safetensors file"):
         bundling.make(run, bundling.Wanted("bob", "run"), tmp_path / "out")
-
-
-@pytest.mark.usefixtures("own_wheel_at_hand")
-def test_an_earlier_bundle_is_replaced_and_nothing_else(run: runs.Run, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(BundleError, match="exists and is no bundle"):
-        bundling.make(run, bundling.Wanted("bob"), tmp_path / "mine")
-    assert (tmp_path / "mine" / "thesis.txt").exists()
-    bundling.make(run, bundling.Wanted("bob"), tmp_path / "out")
-    (tmp_path / "out" / "dataset" / "left.over").write_text("of an earlier version")
-    bundling.make(run, bundling.Wanted("bob"), tmp_path / "out")
-    assert not (tmp_path / "out" / "dataset" / "left.over").exists()
-    assert not list(tmp_path.glob(".*.part"))
 
 
 @pytest.mark.parametrize("name", [*registry.names(), *registry.BUILT_IN])
