@@ -140,6 +140,27 @@ def test_the_own_wheel_is_whole_and_the_same_twice(own: Path, tmp_path: Path) ->
     assert packing.own_wheel(tmp_path).read_bytes() == own.read_bytes()
 
 
+def test_stray_files_of_a_checkout_are_not_in_its_wheel(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    checkout = tmp_path / "checkout"
+    for name in ("harness", "competitions"):
+        shutil.copytree(request.config.rootpath / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(request.config.rootpath / name, checkout / name)
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    first = packing.build(checkout, tmp_path / "first")
+    strays = ("competitions/.env", "competitions/notes.txt", "harness/kaggle.json", "harness/kaggle/token.txt")
+    for name in (*strays, "harness/__pycache__/cells.cpython-312.pyc"):
+        (checkout / name).parent.mkdir(exist_ok=True)
+        (checkout / name).write_text("a secret")
+    second = packing.build(checkout, tmp_path / "second")
+    assert second.read_bytes() == first.read_bytes()
+    with zipfile.ZipFile(second) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    assert {Path(name).suffix for name in names} == {".py", ".txt"}
+    assert [name for name in names if name.endswith(".txt")] == ["harness/kaggle/image.txt"]
+
+
 def test_an_installed_wheel_is_packed_as_it_was(own: Path, tmp_path: Path) -> None:
     place = tmp_path / "site-packages"
     with zipfile.ZipFile(own) as archive:
