@@ -14,11 +14,10 @@ from typing import Any
 
 from harness import files, registry, runs
 from harness.hashing import hash_value
-from harness.kaggle import carried, image, metadata, notebook, wheels
+from harness.kaggle import adapter, carried, image, metadata, notebook, wheels
 from harness.kaggle.metadata import Mode, Names
 from harness.kaggle.pages import Page, page_of
 from harness.kaggle.place import SCHEMA, read, replacing
-from harness.submission import writer
 
 __all__ = ["Wanted", "make", "read"]
 # the client's default, "skip", leaves folders out without a word; a zip is a folder again where Kaggle mounts it
@@ -62,7 +61,7 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
     with replacing(out or run.path / "bundle") as folder:
         data = folder / "dataset"
         part.write(data)
-        also = _copy_adapter(competition.name, data)
+        also = adapter.copy(competition.name, data)
         brought = wheels.gather(has, data / "wheels", given=wanted.wheels, also=also)
         _write_kernel(folder / "kernel", names, page, machine=machine, mode=wanted.mode, competition=competition.name)
         described = (
@@ -87,19 +86,6 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
         }
         files.write_json(folder / "bundle.json", facts)
     return {**facts, "bundle": str(out or run.path / "bundle")}
-
-
-def _copy_adapter(name: str, data: Path) -> list[str]:
-    """Copies an adapter of the user's own; the distributions that bring one, where it is an entry point's."""
-    place = registry.places().get(name)
-    if place is None:  # a built-in one
-        return []
-    if place.entry is not None:
-        return [place.entry.dist.name] if place.entry.dist else []
-    assert place.file is not None, "a place is a file or an entry point"
-    if not registry.is_shipped(place.file):
-        writer.copy(place.file, data / "competitions" / place.file.name)
-    return []
 
 
 def _write_kernel(folder: Path, names: Names, page: Page | None, *, machine: str, mode: Mode, competition: str) -> None:
