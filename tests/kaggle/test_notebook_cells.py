@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,51 @@ def test_there_are_three_cells_of_commands_that_are_there() -> None:
         assert set(re.findall(r"--[a-z-]+", rest)) <= known
 
 
+# what a notebook does with `!` and `%pip`, without a kernel around it
+SHELL = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+for number, cell in enumerate(json.loads(sys.stdin.read())):
+    if not shell.run_cell(cell).success:
+        sys.exit(f"cell {number} ended the notebook")
+"""
+
+
+def pasted(tmp_path: Path, fails: str) -> str:
+    """What ends a notebook in which one command fails; commands that only note that they were called."""
+    (tmp_path / "kaggle" / "input" / "box").mkdir(parents=True)
+    (tmp_path / "kaggle" / "working" / "run").mkdir(parents=True)
+    (tmp_path / "kaggle" / "input" / "box" / "harness-0.1.0-py3-none-any.whl").touch()
+    (tmp_path / "kaggle" / "working" / "run" / "submission.csv").touch()
+    (tmp_path / "bin").mkdir()
+    for name in ("harness", "python"):
+        word = "$1" if name == "harness" else "$2"
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\ntest "{word}" != "{fails}"\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    if fails == "cp":
+        (tmp_path / "kaggle" / "working" / "run" / "submission.csv").unlink()
+    texts = [cell.replace("/kaggle/", f"{tmp_path}/kaggle/") for cell in cells()]
+    # %pip calls this Python, by its full name
+    texts.insert(0, f"import sys\nsys.executable = {str(tmp_path / 'bin' / 'python')!r}")
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+    }
+    command = [sys.executable, "-W", "ignore", "-c", SHELL]
+    done = subprocess.run(command, input=json.dumps(texts), env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, 1), done.stderr
+    copied = (tmp_path / "kaggle" / "working" / "submission.csv").exists()
+    assert copied is (done.returncode == 0), done.stderr + done.stdout
+    return done.stderr.strip()
+
+
+@pytest.mark.parametrize(("fails", "cell"), [("", 0), ("pip", 1), ("check", 2), ("validate", 3), ("cp", 3)])
+def test_a_command_that_fails_ends_the_notebook_and_leaves_no_submission(fails: str, cell: int, tmp_path: Path) -> None:
+    assert pasted(tmp_path, fails) == (f"cell {cell} ended the notebook" if cell else "")
+
+
 @pytest.mark.slow
 def test_pasted_into_a_kernel_they_end_in_a_valid_submission(tmp_path: Path) -> None:
     run_small(NAME, ("data.folds=2",), tmp_path / "run", tmp_path / "cache")
@@ -44,9 +92,9 @@ def test_pasted_into_a_kernel_they_end_in_a_valid_submission(tmp_path: Path) -> 
     kernel = imitation.start(tmp_path / "kaggle")
     imitation.upload(tmp_path / "bundle", kernel, "newer")
     shutil.copytree(sample_root(NAME, tmp_path / "cache"), kernel.root / "input" / "competitions" / NAME)
-    pasted = [cell.replace("/kaggle/", f"{kernel.root}/") for cell in cells()]
-    pasted[1] = pasted[1].replace("--budget 8h30m", "--budget 30s --preset quick")
-    book = notebook.notebook([notebook.Cell("code", cell) for cell in pasted])
+    texts = [cell.replace("/kaggle/", f"{kernel.root}/") for cell in cells()]
+    texts[1] = texts[1].replace("--budget 8h30m", "--budget 30s --preset quick")
+    book = notebook.notebook([notebook.Cell("code", cell) for cell in texts])
     (tmp_path / "bundle" / "kernel" / "notebook.ipynb").write_text(json.dumps(book))
     said = imitation.execute(tmp_path / "bundle", kernel)
     assert "valid: " in said
