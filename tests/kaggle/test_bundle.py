@@ -89,6 +89,10 @@ def test_kaggle_takes_the_names_and_fields(name: str, mode: metadata.Mode) -> No
     assert len(dataset["licenses"]) == 1
     assert kernel["is_private"] is dataset["isPrivate"] is True
     assert (kernel["enable_internet"], kernel["enable_gpu"], kernel["machine_shape"]) == (False, True, "NvidiaTeslaT4")
+    assert kernel["docker_image_pinning_type"] == "original"
+    assert kernel["code_file"] == "notebook.ipynb"
+    assert kernel["id"].endswith(f"-0a1b2c-{mode}"), "each mode is a kernel of its own"
+    assert dataset["licenses"][0]["name"] == "other"
     assert dataset["id"] in kernel["dataset_sources"]
     sources = kernel["competition_sources"] + kernel["dataset_sources"][1:]
     assert sources == ([page.ref] if page else [])
@@ -140,8 +144,11 @@ def test_the_machine_is_like_the_run_s_unless_named() -> None:
     assert [metadata.machine_of(None, device) for device in ("cpu", "cuda")] == ["", "NvidiaTeslaT4"]
     named = [metadata.machine_of(name, "cpu") for name in ("none", "t4x2", "NvidiaL4")]
     assert named == ["", "NvidiaTeslaT4", "NvidiaL4"]
-    with pytest.raises(BundleError, match="TPU"):
-        metadata.machine_of("TpuV5E8", "cpu")
+    for name in ("TpuV5E8", "T4", "nvidiateslat4", "gpu", ""):
+        with pytest.raises(
+            BundleError, match=f"--accelerator {name}: .*TPU" if "Tpu" in name else "no machine of that name"
+        ):
+            metadata.machine_of(name, "cpu")
 
 
 def test_notebook_and_script_are_the_same_program() -> None:
