@@ -89,7 +89,7 @@ def test_a_command_that_fails_ends_the_notebook_and_leaves_no_submission(fails: 
 def test_pasted_into_a_kernel_they_end_in_a_valid_submission(tmp_path: Path) -> None:
     run_small(NAME, ("data.folds=2",), tmp_path / "run", tmp_path / "cache")
     bundling.make(runs.Run(tmp_path / "run"), bundling.Wanted("bob", "run"), tmp_path / "bundle")
-    kernel = imitation.start(tmp_path / "kaggle")
+    kernel = imitation.start(tmp_path / "kaggle", tmp_path / "run", tmp_path / "cache")
     imitation.upload(tmp_path / "bundle", kernel, "newer")
     shutil.copytree(sample_root(NAME, tmp_path / "cache"), kernel.root / "input" / "competitions" / NAME)
     texts = [cell.replace("/kaggle/", f"{kernel.root}/") for cell in cells()]
@@ -98,6 +98,7 @@ def test_pasted_into_a_kernel_they_end_in_a_valid_submission(tmp_path: Path) -> 
     (tmp_path / "bundle" / "kernel" / "notebook.ipynb").write_text(json.dumps(book))
     said = imitation.execute(tmp_path / "bundle", kernel)
     assert "valid: " in said
+    assert kernel.harness == set(kernel.python.glob("lib/*/site-packages/harness/__init__.py")) != set()
     assert kernel.submission.read_text().startswith("img,pixels")
     asked = kernel.sockets.splitlines()  # the hub, once, for pretrained weights; it goes on without them
     assert all("harness/models/hub.py" in line for line in asked)
