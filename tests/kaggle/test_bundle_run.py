@@ -53,14 +53,14 @@ def test_no_place_of_this_machine_is_uploaded(
 ) -> None:
     home = tmp_path / "somebody"
     monkeypatch.setenv("HOME", str(home))
-    encoder = home / "cache" / "encoder.safetensors"
-    encoder.parent.mkdir(parents=True)
+    encoder = tmp_path / "disk" / "encoder.safetensors"  # not below HOME
+    encoder.parent.mkdir()
     shutil.copyfile(run.path / "weights" / "fold0.safetensors", encoder)
 
     def placed(settings: dict[str, Any]) -> None:
         settings["hardware"]["encoder_weights"] = settings["config"]["weights"] = str(encoder)
-        settings["config"]["begin"] = f"{home}/earlier:warm" if mode == "predict" else ""
-        settings["request"] |= {"data": f"{home}/data"}
+        settings["config"]["begin"] = f"{tmp_path}/earlier:warm" if mode == "predict" else ""
+        settings["request"] |= {"data": f"{tmp_path}/data"}
         settings["request"]["search"]["storage"] = "postgresql://somebody@base.example/trials"
 
     def scored(scores: dict[str, Any]) -> None:

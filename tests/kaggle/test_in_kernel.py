@@ -156,6 +156,8 @@ def answer(root: Path, cells: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[
     (root / "packages" / "harness" / "cli.py").write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", str(root / "packages"))
     monkeypatch.setenv("NOTED", str(root / "noted"))
+    for name in ("HF_HUB_OFFLINE", "NO_ALBUMENTATIONS_UPDATE", "HARNESS_CACHE"):  # this process may have them set
+        monkeypatch.delenv(name, raising=False)
 
     def run(fails: str = "", **settings: str) -> list[dict[str, Any]]:
         monkeypatch.setenv("FAILS", fails)
