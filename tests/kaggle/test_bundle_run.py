@@ -14,25 +14,16 @@ from harness import runs
 from harness.errors import BundleError, HarnessError
 from harness.kaggle import bundle as bundling
 from harness.kaggle.metadata import Mode
-from tests.kit import run_small
 
 MODES: tuple[Mode, ...] = ("predict", "run")
 Change = Callable[[dict[str, Any]], object]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run that has test rows."""
-    folder = tmp_path_factory.mktemp("finished")
-    run_small("gemstone-price", ("data.folds=2",), folder / "run", folder / "cache", sample_rows=12)
-    return folder / "run"
-
-
 @pytest.fixture
-def run(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runs.Run:
-    """A copy of it, to be changed; no wheels are made here."""
+def run(finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runs.Run:
+    """A finished run that has test rows, to be changed; no wheels are made here."""
     monkeypatch.setattr("harness.kaggle.wheels.gather", lambda *_, **__: [])
-    return runs.Run(Path(shutil.copytree(finished, tmp_path / "run")))
+    return runs.Run(Path(shutil.copytree(finished[0], tmp_path / "run")))
 
 
 def changed(run: runs.Run, name: str, change: Change) -> None:

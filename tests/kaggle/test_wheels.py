@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from harness.errors import BundleError
-from harness.kaggle import image, wheels
+from harness.kaggle import image, packing, wheels
 from tests.kaggle.wheel_files import made
 
 SMP = "segmentation-models-pytorch"
@@ -20,6 +21,17 @@ def without(*names: str) -> image.Image:
     """The shipped image, with some packages missing."""
     shipped = image.read()
     return image.Image("this image", {name: had for name, had in shipped.versions.items() if name not in names})
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's own wheel, built once."""
+    return packing.own_wheel(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(autouse=True)
+def _built_once(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "own_wheel", lambda into: Path(shutil.copy(built, into)))
 
 
 @pytest.fixture
