@@ -102,11 +102,14 @@ def test_extras_are_followed_also_where_the_package_was_found_before(tmp_path: P
     given = tmp_path / "given"
     made(given, "albucore-99.0-py3-none-any.whl", "pebbles", "rocks")
     made(given, "pebbles-1.0-py3-none-any.whl", 'marble; extra == "smooth"', 'pebbles[smooth]; extra == "smooth"')
-    made(given, "rocks-1.0-py3-none-any.whl", "pebbles[smooth]", 'chalk; extra == "dry"')
+    made(given, "rocks-1.0-py3-none-any.whl", "pebbles[smooth]", "sand[wet]", 'chalk; extra == "dry"')
+    made(given, "sand-1.0-py3-none-any.whl", 'clay; extra == "wet"')
+    made(given, "clay-1.0-py3-none-any.whl")
     made(given, "marble-1.0-py3-none-any.whl")
     made(given, "plugin-1.0-py3-none-any.whl", "albucore")
     found = wheels.gather(without("albucore"), tmp_path / "out", given=given, also=["plugin"])
-    assert {wheel.name for wheel in found} == {"harness", SMP, "plugin", "albucore", "pebbles", "rocks", "marble"}
+    brought = {"plugin", "albucore", "pebbles", "rocks", "marble", "sand", "clay"}
+    assert {wheel.name for wheel in found} == {"harness", SMP, *brought}
 
 
 @pytest.mark.usefixtures("no_index")
