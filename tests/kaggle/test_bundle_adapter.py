@@ -70,3 +70,9 @@ def test_an_installed_adapter_is_brought_by_its_distribution(tmp_path: Path, mon
     (facts / "entry_points.txt").write_text(f"[{registry.GROUP}]\nplugged-stones = stones:competition\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert adapter.copy("plugged-stones", tmp_path / "data") == ["stones-plugin"]
+
+
+def test_an_adapter_that_reads_a_file_of_the_working_folder_is_refused(own: Path, tmp_path: Path) -> None:
+    with_lines(own, 'open("stones_at_hand.py").close()\n')
+    with pytest.raises(BundleError, match=r"No such file or directory: 'stones_at_hand\.py'"):
+        adapter.copy(NAME, tmp_path / "data")
