@@ -8,24 +8,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import files, registry, runs
-from harness.errors import BundleError
 from harness.hashing import hash_value
-from harness.kaggle import image, metadata, notebook, wheels
+from harness.kaggle import adapter, carried, image, metadata, notebook, wheels
 from harness.kaggle.metadata import Mode, Names
 from harness.kaggle.pages import Page, page_of
-from harness.submission import writer
+from harness.kaggle.place import SCHEMA, read, replacing
 
-SCHEMA = 1  # of bundle.json: keys are only added
+__all__ = ["Wanted", "make", "read"]
 # the client's default, "skip", leaves folders out without a word; a zip is a folder again where Kaggle mounts it
 DIR_MODE = "zip"
 
@@ -58,19 +52,21 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
     settings = run.settings()
     competition = registry.load(settings["competition"])
     page = page_of(competition)
+    part = carried.of(run, wanted.mode)
     # of the name of a copy, or of when it was bundled, the names say nothing: the same run is the same data set
-    asked = {key: settings.get(key) for key in ("request", "config", "data_hash")}
-    digest = hash_value([asked, run.scores() if wanted.mode == "predict" else None])[:6]
+    digest = hash_value([part.texts, settings.get("data_hash")])[:6]
     names = metadata.names_of(wanted.owner, competition.name, digest, wanted.mode)
-    machine = metadata.machine_of(wanted.accelerator, settings.get("hardware", {}).get("device", "cpu"))
+    machine = metadata.machine_of(wanted.accelerator, part.device)
     has = image.read(wanted.freeze)
-    with _replacing(out or run.path / "bundle") as folder:
+    with replacing(out or run.path / "bundle") as folder:
         data = folder / "dataset"
-        (_copy_weights if wanted.mode == "predict" else _copy_beginning)(run, settings, data)
-        also = _copy_adapter(competition.name, data)
+        part.write(data)
+        also = adapter.copy(competition.name, data)
         brought = wheels.gather(has, data / "wheels", given=wanted.wheels, also=also)
         _write_kernel(folder / "kernel", names, page, machine=machine, mode=wanted.mode, competition=competition.name)
-        described = f"Made by `harness bundle` ({wanted.mode}) from the run {run.path.name} of {competition.title}."
+        described = (
+            f"Made by `harness bundle` ({wanted.mode}) from the run {run.path.absolute().name} of {competition.title}."
+        )
         files.write_json(data / "dataset-metadata.json", metadata.dataset(names, competition.name, described))
         facts = {
             "schema": SCHEMA,
@@ -92,114 +88,6 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
     return {**facts, "bundle": str(out or run.path / "bundle")}
 
 
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """Yields a new folder that takes the place of `out`, an earlier bundle if anything, when the block ends well.
-
-    Raises:
-        BundleError: other things lie there.
-    """
-    if out.exists() and not (out / "bundle.json").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BundleError("exists and is no bundle", file=out, fix="choose another --out")
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.part")
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        if out.exists():
-            shutil.rmtree(out)
-        unfinished.replace(out)
-        files.sync_folder(out.parent)
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _copy_weights(run: runs.Run, settings: dict[str, Any], data: Path) -> None:
-    """What `harness predict` reads of a finished run: JSON, CSV and safetensors, and nothing else.
-
-    Raises:
-        BundleError: the run is not finished, or a fold has no weights.
-    """
-    scores = run.scores()
-    if scores is None:
-        fix = f"harness resume {run.path}, or bundle it with --mode run"
-        raise BundleError("the run is not finished", file=run.path, fix=fix)
-    target = data / "run"
-    # the folders of this machine mean nothing there: the kernel names its data, and weights are read from the run
-    request = {**settings["request"], "data": None}
-    files.write_json(target / "config.json", {**settings, "request": request})
-    written = ["scores.json", "environment.json", "folds.csv", "oof_submission.csv", "holdout_submission.csv"]
-    paths = [run.path / name for name in written if (run.path / name).exists()]
-    paths += sorted((run.path / "phases").glob("fold*.json"))
-    for fold in _folds(run, scores):
-        weights = run.path / "weights" / f"fold{fold}.safetensors"
-        _check_tensors(weights)
-        paths += [weights, weights.with_suffix(".json")]
-    for path in paths:
-        writer.copy(path, target / path.relative_to(run.path))
-
-
-def _folds(run: runs.Run, scores: dict[str, Any]) -> list[int]:
-    """The folds that a finished run trained."""
-    try:
-        return [int(fold) for fold in scores["folds_trained"]]
-    except (LookupError, TypeError, ValueError) as error:
-        path, fix = run.path / "scores.json", "the run folder is damaged; train it again"
-        raise BundleError(f"names no folds ({type(error).__name__}: {error})", file=path, fix=fix) from error
-
-
-def _copy_beginning(run: runs.Run, settings: dict[str, Any], data: Path) -> None:
-    """A run that has only begun: what was asked for, with encoder weights beside it, which the kernel cannot fetch.
-
-    Raises:
-        BundleError: it begins with another run, or with weights that are gone or no safetensors.
-    """
-    config = settings["config"]
-    if config.get("begin"):
-        raise BundleError(f"begins with {config['begin']}", file=run.path, fix="bundle it with --mode predict")
-    encoder = settings.get("hardware", {}).get("encoder_weights")
-    if encoder:
-        path = Path(encoder)
-        _check_tensors(path)
-        writer.copy(path, data / "encoder" / path.name)
-        config = {**config, "weights": f"encoder/{path.name}"}
-    elif "hardware" in settings:
-        config = {**config, "weights": "scratch"}
-    search = {**settings["request"].get("search", {}), "storage": ""}  # a database is not to be reached from there
-    places = {"data": None, "sample": False, "device": "auto", "processes": 0, "search": search}
-    begun = {"schema": settings["schema"], "competition": settings["competition"], "config": config}
-    begun |= {"request": {**settings["request"], **places}}
-    begun |= {"tuned": settings["tuned"]} if "tuned" in settings else {}
-    files.write_json(data / "run" / "config.json", begun)
-
-
-def _check_tensors(path: Path) -> None:
-    """Refuses what is no safetensors file: other formats can hold code."""
-    import safetensors
-
-    fix = "train the run again, or convert the weights to safetensors"
-    if path.suffix != ".safetensors" or not path.exists():
-        raise BundleError("is no safetensors file, or is missing", file=path, fix=fix)
-    try:
-        with safetensors.safe_open(path, "numpy") as opened:
-            opened.keys()
-    except (OSError, safetensors.SafetensorError) as error:
-        raise BundleError(f"is no safetensors file ({error})", file=path, fix=fix) from error
-
-
-def _copy_adapter(name: str, data: Path) -> list[str]:
-    """Copies an adapter of the user's own; the distributions that bring one, where it is an entry point's."""
-    place = registry.places().get(name)
-    if place is None:  # a built-in one
-        return []
-    if place.entry is not None:
-        return [place.entry.dist.name] if place.entry.dist else []
-    assert place.file is not None, "a place is a file or an entry point"
-    if not registry.is_shipped(place.file):
-        writer.copy(place.file, data / "competitions" / place.file.name)
-    return []
-
-
 def _write_kernel(folder: Path, names: Names, page: Page | None, *, machine: str, mode: Mode, competition: str) -> None:
     """The notebook, the script, and what Kaggle is told of them."""
     settings = {"MODE": mode, "COMPETITION": competition, "BUNDLE": names.dataset_id}
@@ -216,18 +104,3 @@ def _bytes(folder: Path) -> int:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """bundle.json of a bundle.
-
-    Raises:
-        BundleError: no bundle.
-    """
-    try:
-        facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError("is no bundle", file=folder, fix="make one with: harness bundle RUN") from error
-    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
-        raise BundleError("is a bundle of another version", file=folder, fix="make it anew with: harness bundle RUN")
-    return facts

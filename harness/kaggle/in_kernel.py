@@ -38,12 +38,17 @@ def mounted(kind: str, reference: str) -> Path:
     raise FileNotFoundError(f"no {places[0]} and no {places[1]}: add the {kind} {reference} to the kernel's input")
 
 
-def by_hand() -> Path:
-    """The one folder of the input beside the bundle."""
+def beside(*sources: str) -> list[Path]:
+    """The folders of the input that are not of these sources."""
     tops = [place for place in INPUT.iterdir() if place.is_dir()]
     tops += [place for name in ("competitions", "datasets/*") for place in INPUT.glob(f"{name}/*") if place.is_dir()]
-    slug = BUNDLE.split("/")[-1]
-    found = sorted({place for place in tops if place.name not in (slug, "competitions", "datasets")})
+    known = {"competitions", "datasets", *(source.split("/")[-1] for source in sources)}
+    return sorted({place for place in tops if place.name not in known})
+
+
+def by_hand() -> Path:
+    """The one folder of the input beside the bundle."""
+    found = beside(BUNDLE)
     if len(found) != 1:
         raise FileNotFoundError(f"the data of {COMPETITION} is to be added by hand, one folder; {INPUT} has {found}")
     if not any(found[0].iterdir()):
@@ -91,16 +96,32 @@ for name in ("competitions", "encoder"):
 offline = {"HF_HUB_OFFLINE": "1", "NO_ALBUMENTATIONS_UPDATE": "1", "HARNESS_CACHE": str(SCRATCH / "cache")}
 
 
-def harness(*commands: list[object]) -> None:
-    """Runs commands of the harness one after the other in one process; their words go to the kernel's log."""
+def harness(*commands: list[object]) -> bool:
+    """Runs commands one after the other in one process, their words in the kernel's log; whether all ended well."""
     texts = [[str(word) for word in words] for words in commands]
     program = f"from harness.cli import main\nfor words in {texts}: main(words)"
-    subprocess.run([sys.executable, "-c", program], cwd=SCRATCH, env={**os.environ, **offline}, check=True)
+    return subprocess.run([sys.executable, "-c", program], cwd=SCRATCH, env={**os.environ, **offline}).returncode == 0
+
+
+def answered(place: Path) -> bool:
+    """Whether the run answers what lies in a folder, and the validator takes the answer."""
+    # a run that has only begun is trained from its first phase on, with the configuration in its config.json
+    answer = ["resume" if MODE == "run" else "predict", run, "--data", place]
+    return harness(answer, ["validate", COMPETITION, run / "submission.csv", "--data", place])
 
 
 # %%
-# a run that has only begun is trained from its first phase on, with the configuration in its config.json
-answer = ["resume" if MODE == "run" else "predict", run, "--data", data]
-harness(answer, ["validate", COMPETITION, run / "submission.csv", "--data", data])
+# a competition may be mounted with its pictures still in archives; then one more data set has them unpacked
+archives = [file.name for file in sorted(data.iterdir()) if file.suffix in (".7z", ".zip", ".tar", ".gz")]
+others = beside(BUNDLE, REFERENCE) if archives and KIND else []
+if not any(answered(place) for place in [data, *(others if len(others) == 1 else [])]):
+    problem = "no answer: see above"
+    if archives:
+        problem += (
+            f". {data} has archives that are not unpacked: {', '.join(archives[:5])}. If rows are missed that lie "
+        )
+        problem += "in them, add one data set that has them unpacked to the kernel's input, such as what "
+        problem += f"`harness download {COMPETITION}` leaves at home"
+    raise RuntimeError(problem)
 shutil.copyfile(run / "submission.csv", WORKING / "submission.csv")
 print(json.dumps({"submission": str(WORKING / "submission.csv"), "run": str(run)}))

@@ -77,14 +77,19 @@ def machine_of(accelerator: str | None, device: str) -> str:
     """Kaggle's name of the machine, or "" for a CPU; without a word one like what the run used.
 
     Raises:
-        BundleError: a TPU, which the harness does not use.
+        BundleError: no name of a machine, or a TPU, which the harness does not use.
     """
     if accelerator is None:
         return T4X2 if device == "cuda" else ""
     known = {"none": "", "t4x2": T4X2}
+    if accelerator.lower() in known:
+        return known[accelerator.lower()]
+    fix = "choose none, t4x2, or Kaggle's own name of a machine, such as NvidiaL4"
     if accelerator.lower().startswith("tpu"):
-        raise BundleError(f"--accelerator {accelerator}: the harness runs on no TPU", fix="choose none or t4x2")
-    return known.get(accelerator.lower(), accelerator)
+        raise BundleError(f"--accelerator {accelerator}: the harness runs on no TPU", fix=fix)
+    if not re.fullmatch(r"Nvidia\w+", accelerator):
+        raise BundleError(f"--accelerator {accelerator}: Kaggle has no machine of that name", fix=fix)
+    return accelerator
 
 
 def kernel(names: Names, page: Page | None, machine: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def own_wheel(into: Path) -> Path:
     """
     root = Path(harness.__file__).resolve().parents[1]
     if _is_checkout(root):
-        return _build(root, into)
+        return build(root, into)
     packed = pack(metadata.distribution("harness"), into)
     if packed is None:
         raise BundleError("the installed harness is no pure wheel", file=root, fix="install it anew from its wheel")
@@ -46,8 +46,12 @@ def _is_checkout(root: Path) -> bool:
     return project.exists() and tomllib.loads(project.read_text("utf-8")).get("project", {}).get("name") == "harness"
 
 
-def _build(root: Path, into: Path) -> Path:
-    """The wheel of a checkout, by the build backend in a process of its own."""
+def build(root: Path, into: Path) -> Path:
+    """The wheel of a checkout, by the build backend in a process of its own.
+
+    Raises:
+        BundleError: the builder is missing or fails.
+    """
     with tempfile.TemporaryDirectory(dir=into) as scratch:
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(Path(scratch).absolute())]
         fix = "install the dev extra (hatchling), or install the harness from a wheel"

@@ -1,4 +1,9 @@
-"""An imitation of a kernel: input, working, a Python of its own, and no network."""
+"""An imitation of a kernel: input, working, a Python of its own, and no network.
+
+Where this user may have name spaces, no process in it has a network or sees the checkout, the run and the user's
+folder. Beyond that, and alone elsewhere, every Internet socket that its Python opens is noted and refused; what is not
+Python, or another Python, is not.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import harness
+
 Layout = Literal["older", "newer", "packed"]
 LEFT_OUT = ("harness", "competitions", "segmentation_models_pytorch", "_harness", "__editable__", "__pycache__")
-# the kernel's Python, and every process it starts, notes and refuses each Internet socket
+# in the kernel's Python, whoever starts it
 WATCH = """
 import socket, sys
 
@@ -46,8 +53,34 @@ NotebookClient(book, km=manager, timeout=120).execute()
 texts = [output.get("text", "") for cell in book.cells for output in cell.get("outputs", [])]
 print("".join(texts))
 """
+# each process that has the harness says at its end where from
+WATCH += """
+import atexit
+
+def told():
+    if "harness" in sys.modules:
+        with open({told!r}, "a") as log:
+            log.write(f"{{sys.modules['harness'].__file__}}\\n")
+
+atexit.register(told)
+"""
 ALONE = ["unshare", "--net", "--mount"]
-LOCKED = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+# the input is locked; what is hidden is empty, but for the Python at hand and its packages, which come back into it
+LOCKED = """
+set -e
+lock() { mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; }
+lock "$0"
+aside=$1; shift
+kept=$1; shift
+number=0
+for place in $kept; do number=$((number + 1)); mkdir -p "$aside/$number"; mount --bind "$place" "$aside/$number"; done
+while [ "$1" != -- ]; do mount -t tmpfs hidden "$1"; shift; done
+shift
+number=0
+for place in $kept; do number=$((number + 1)); mkdir -p "$place"; mount --bind "$aside/$number" "$place"; done
+cd "$PWD"  # else what lay there before is still seen
+exec "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -55,10 +88,12 @@ class Kernel:
     """A folder that stands for /kaggle.
 
     Attributes:
-        root: holds input, working, the Python, and the log of sockets.
+        root: holds input, working, the Python, and the logs of what its processes did.
+        hidden: folders that it must not see: the checkout, the user's own, and what a test adds.
     """
 
     root: Path
+    hidden: tuple[Path, ...]
 
     @property
     def submission(self) -> Path:
@@ -69,16 +104,26 @@ class Kernel:
         return self.root / "python"
 
     @property
+    def harness(self) -> set[Path]:
+        """Where its processes imported the harness from."""
+        log = self.root / "harness.log"
+        return set(map(Path, log.read_text().splitlines())) if log.exists() else set()
+
+    @property
     def sockets(self) -> str:
         log = self.root / "sockets.log"
         return log.read_text() if log.exists() else ""
 
 
-def start(root: Path) -> Kernel:
+def start(root: Path, *hidden: Path) -> Kernel:
     """An empty kernel whose Python sees what this one sees, but for the harness and what its image lacks."""
+    places = [Path(harness.__file__).parents[1], Path.home(), *hidden]
+    places = [place.resolve() for place in places if place.is_dir()]
     for name in ("input", "working", "kernels/kernels/python3", "seen", "temporary"):
         (root / name).mkdir(parents=True)
-    kernel = Kernel(root)
+    # a folder that holds the kernel itself, or lies in another that is hidden, is none of them
+    apart = {place for place in places if not root.resolve().is_relative_to(place)}
+    kernel = Kernel(root, tuple(sorted(place for place in apart if not apart & set(place.parents))))
     venv.create(kernel.python, symlinks=True, with_pip=False)
     (own,) = (kernel.python / "lib").glob("python3*/site-packages")
     for folder in {_folder_of("torch"), _folder_of("ipykernel")}:
@@ -87,7 +132,7 @@ def start(root: Path) -> Kernel:
             if not entry.name.startswith(LEFT_OUT) and not target.exists():
                 target.symlink_to(entry)
     (own / "seen.pth").write_text(f"{root / 'seen'}\n")
-    (own / "sitecustomize.py").write_text(WATCH.format(log=str(root / "sockets.log")))
+    (own / "sitecustomize.py").write_text(WATCH.format(log=str(root / "sockets.log"), told=str(root / "harness.log")))
     command = [str(kernel.python / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     facts = {"argv": command, "display_name": "Python 3", "language": "python"}
     (root / "kernels/kernels/python3/kernel.json").write_text(json.dumps(facts))
@@ -122,8 +167,12 @@ def isolated() -> bool:
 
 
 def cut_off(command: list[str], kernel: Kernel) -> list[str]:
-    """The command with no network and an input that nobody may write, not even root."""
-    return [*ALONE, "sh", "-c", LOCKED, str(kernel.root / "input"), *command]
+    """The command with no network, an input that nobody may write, not even root, and hidden folders empty."""
+    kept = {Path(sys.prefix), Path(sys.base_prefix), _folder_of("torch"), _folder_of("ipykernel")}
+    kept = {place for place in kept if any(place.absolute().is_relative_to(hidden) for hidden in kernel.hidden)}
+    assert not any(" " in str(place) for place in kept), "the Python of these tests lies in a folder with a space"
+    words = [" ".join(map(str, sorted(kept))), *map(str, kernel.hidden), "--"]
+    return [*ALONE, "sh", "-c", LOCKED, str(kernel.root / "input"), str(kernel.root / "aside"), *words, *command]
 
 
 def execute(bundle: Path, kernel: Kernel) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import json
 import re
@@ -18,7 +19,7 @@ from harness import registry, runs
 from harness.cli import main
 from harness.errors import BundleError
 from harness.kaggle import bundle as bundling
-from harness.kaggle import metadata, notebook
+from harness.kaggle import metadata, notebook, place
 from harness.kaggle.pages import Page, page_at, page_of
 from tests.kit import run_small
 
@@ -48,7 +49,7 @@ def own_wheel_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bundle_holds_weights_as_safetensors_and_otherwise_only_text_and_wheels(run: runs.Run) -> None:
     facts = bundling.make(run, bundling.Wanted("bob"))
     folder = Path(facts["bundle"])
-    assert facts == {**bundling.read(folder), "bundle": str(folder)}
+    assert facts == {**place.read(folder), "bundle": str(folder)}
     endings = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert endings == {".safetensors", ".json", ".csv", ".whl", ".ipynb", ".py"}
     assert {path.name for path in (folder / "dataset").iterdir()} == {"dataset-metadata.json", "run", "wheels"}
@@ -56,6 +57,11 @@ def test_a_bundle_holds_weights_as_safetensors_and_otherwise_only_text_and_wheel
     assert [path.name for path in weights] == ["fold0.safetensors", "fold1.safetensors"]
     assert safetensors.numpy.load_file(weights[0])
     assert facts["wheels"][0]["file"] == "harness-0.1.0-py3-none-any.whl"
+    for wheel in facts["wheels"]:
+        content = (folder / "dataset" / "wheels" / wheel["file"]).read_bytes()
+        assert wheel["sha256"] == hashlib.sha256(content).hexdigest()
+    assert facts["convert_to_csv"] is False
+    assert facts["dir_mode"] == "zip"
 
 
 @pytest.mark.usefixtures("own_wheel_at_hand")
@@ -66,71 +72,6 @@ def test_the_same_run_makes_the_same_bundle(run: runs.Run, tmp_path: Path) -> No
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         contents.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
     assert contents[0] == contents[1] == contents[2]
-
-
-@pytest.mark.usefixtures("own_wheel_at_hand")
-def test_no_folder_of_this_machine_is_in_the_run_of_a_bundle(run: runs.Run, tmp_path: Path) -> None:
-    settings = json.loads((run.path / "config.json").read_text())
-    settings["request"]["data"] = "/home/somebody/data"
-    (run.path / "config.json").write_text(json.dumps(settings))
-    modes: tuple[metadata.Mode, ...] = ("predict", "run")
-    for mode in modes:
-        bundling.make(run, bundling.Wanted("bob", mode), tmp_path / f"to {mode}")
-        assert "somebody" not in (tmp_path / f"to {mode}" / "dataset/run/config.json").read_text()
-
-
-def test_weights_that_are_no_safetensors_are_refused(run: runs.Run) -> None:
-    (run.path / "weights" / "fold1.safetensors").write_bytes(b"\x80\x04 a pickle under another name")
-    with pytest.raises(BundleError, match=r"fold1\.safetensors: is no safetensors file"):
-        bundling.make(run, bundling.Wanted("bob"))
-    (run.path / "weights" / "fold1.safetensors").unlink()
-    with pytest.raises(BundleError, match="or is missing"):
-        bundling.make(run, bundling.Wanted("bob"))
-    assert not (run.path / "bundle").exists()
-
-
-def test_a_run_without_scores_is_bundled_to_be_trained_alone(run: runs.Run) -> None:
-    (run.path / "scores.json").unlink()
-    with pytest.raises(BundleError, match="the run is not finished"):
-        bundling.make(run, bundling.Wanted("bob"))
-
-
-@pytest.mark.parametrize("folds", ["null", '["../x"]', "{}"])
-def test_a_damaged_record_of_a_run_is_told(folds: str, run: runs.Run) -> None:
-    (run.path / "scores.json").write_text(f'{{"folds_trained": {folds}}}' if folds != "{}" else folds)
-    with pytest.raises(BundleError, match=r"scores\.json: names no folds"):
-        bundling.make(run, bundling.Wanted("bob"))
-
-
-@pytest.mark.usefixtures("own_wheel_at_hand")
-def test_a_run_to_be_trained_brings_the_encoder_weights_it_began_with(run: runs.Run, tmp_path: Path) -> None:
-    encoder = run.path / "weights" / "fold0.safetensors"
-    settings = json.loads((run.path / "config.json").read_text())
-    settings["hardware"]["encoder_weights"] = str(encoder)
-    (run.path / "config.json").write_text(json.dumps(settings))
-    bundling.make(run, bundling.Wanted("bob", "run"), tmp_path / "out")
-    begun = json.loads((tmp_path / "out/dataset/run/config.json").read_text())
-    assert begun["config"] == {**settings["config"], "weights": "encoder/fold0.safetensors"}
-    assert (tmp_path / "out/dataset/encoder/fold0.safetensors").read_bytes() == encoder.read_bytes()
-    assert not {"hardware", "data_hash"} & set(begun)
-    settings["hardware"]["encoder_weights"] = str(run.path / "resnet34.pth")
-    (run.path / "config.json").write_text(json.dumps(settings))
-    with pytest.raises(BundleError, match="no safetensors file"):
-        bundling.make(run, bundling.Wanted("bob", "run"), tmp_path / "out")
-
-
-@pytest.mark.usefixtures("own_wheel_at_hand")
-def test_an_earlier_bundle_is_replaced_and_nothing_else(run: runs.Run, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(BundleError, match="exists and is no bundle"):
-        bundling.make(run, bundling.Wanted("bob"), tmp_path / "mine")
-    assert (tmp_path / "mine" / "thesis.txt").exists()
-    bundling.make(run, bundling.Wanted("bob"), tmp_path / "out")
-    (tmp_path / "out" / "dataset" / "left.over").write_text("of an earlier version")
-    bundling.make(run, bundling.Wanted("bob"), tmp_path / "out")
-    assert not (tmp_path / "out" / "dataset" / "left.over").exists()
-    assert not list(tmp_path.glob(".*.part"))
 
 
 @pytest.mark.parametrize("name", [*registry.names(), *registry.BUILT_IN])
@@ -148,6 +89,10 @@ def test_kaggle_takes_the_names_and_fields(name: str, mode: metadata.Mode) -> No
     assert len(dataset["licenses"]) == 1
     assert kernel["is_private"] is dataset["isPrivate"] is True
     assert (kernel["enable_internet"], kernel["enable_gpu"], kernel["machine_shape"]) == (False, True, "NvidiaTeslaT4")
+    assert kernel["docker_image_pinning_type"] == "original"
+    assert kernel["code_file"] == "notebook.ipynb"
+    assert kernel["id"].endswith(f"-0a1b2c-{mode}"), "each mode is a kernel of its own"
+    assert dataset["licenses"][0]["name"] == "other"
     assert dataset["id"] in kernel["dataset_sources"]
     sources = kernel["competition_sources"] + kernel["dataset_sources"][1:]
     assert sources == ([page.ref] if page else [])
@@ -199,8 +144,11 @@ def test_the_machine_is_like_the_run_s_unless_named() -> None:
     assert [metadata.machine_of(None, device) for device in ("cpu", "cuda")] == ["", "NvidiaTeslaT4"]
     named = [metadata.machine_of(name, "cpu") for name in ("none", "t4x2", "NvidiaL4")]
     assert named == ["", "NvidiaTeslaT4", "NvidiaL4"]
-    with pytest.raises(BundleError, match="TPU"):
-        metadata.machine_of("TpuV5E8", "cpu")
+    for name in ("TpuV5E8", "T4", "nvidiateslat4", "gpu", ""):
+        with pytest.raises(
+            BundleError, match=f"--accelerator {name}: .*TPU" if "Tpu" in name else "no machine of that name"
+        ):
+            metadata.machine_of(name, "cpu")
 
 
 def test_notebook_and_script_are_the_same_program() -> None:

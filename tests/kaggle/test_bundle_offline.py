@@ -40,7 +40,7 @@ def bundled(place: Path, mode: Mode, root: Path, layout: imitation.Layout) -> tu
     """The run's bundle of a mode, and a kernel that has it and the data."""
     wanted = bundling.Wanted("bob", mode)
     bundling.make(runs.Run(place / "run"), wanted, root / "bundle")
-    kernel = imitation.start(root / "kaggle")
+    kernel = imitation.start(root / "kaggle", place)
     imitation.upload(root / "bundle", kernel, layout)
     data = kernel.root / "input" / (NAME if layout == "older" else f"competitions/{NAME}")
     data.parent.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ def test_the_notebook_answers_byte_for_byte_as_the_run_did(
     assert kernel.submission.read_bytes() == answered
     assert kernel.sockets == ""
     assert "valid: " in said
-    assert list(kernel.python.glob("lib/*/site-packages/harness/__init__.py"))
+    assert kernel.harness == set(kernel.python.glob("lib/*/site-packages/harness/__init__.py")) != set()
     assert list(kernel.python.glob("lib/*/site-packages/segmentation_models_pytorch/__init__.py"))
     assert not list(kernel.python.glob("lib/*/site-packages/torch*"))
 
@@ -91,6 +91,25 @@ def test_the_imitation_has_no_network_and_an_input_that_nobody_writes(tmp_path: 
     assert len(done.stdout.splitlines()) == 3, "two lines of headings, and the loopback, which is down"
     assert "Read-only file system" in done.stderr
     assert [path.name for path in (kernel.root / "working").iterdir()] == ["a"]
+
+
+def test_the_imitation_hides_the_checkout_the_run_and_the_home_of_its_user(place: Path, tmp_path: Path) -> None:
+    kernel = imitation.start(tmp_path / "kaggle", place)
+    if not imitation.isolated():
+        pytest.skip("no name spaces for this user: an audit hook alone refuses the sockets of the kernel")
+    checkout = Path(inspect.getfile(registry)).parents[1]
+    for own in (checkout, place, Path.home()):
+        assert any(own.resolve().is_relative_to(hidden) for hidden in kernel.hidden), own
+    seen = f"from pathlib import Path; print([list(Path(place).glob('*')) for place in {[*map(str, kernel.hidden)]}])"
+    python = str(kernel.python / "bin" / "python")
+    done = subprocess.run(
+        imitation.cut_off([python, "-c", seen], kernel), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not any(name in done.stdout for name in ("pyproject.toml", "config.json", "competitions"))
+    code = "import importlib.util as at, numpy; print(at.find_spec('torch') is None, at.find_spec('harness'))"
+    words = imitation.cut_off(["env", f"PYTHONPATH={checkout}", python, "-c", code], kernel)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False None\n"
 
 
 @pytest.mark.parametrize(

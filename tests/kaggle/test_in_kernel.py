@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -107,6 +109,109 @@ def test_the_script_ends_where_nothing_can_be_installed(wheel: str, said: str, r
     assert done.returncode == 1
     assert said in done.stderr
     assert not list((root / "working").iterdir())
+
+
+def test_wheels_are_installed_with_what_they_need_and_from_no_index(root: Path, cells: Any) -> None:
+    (root / "input" / "box" / "wheels").mkdir(parents=True)
+    (root / "input" / "box" / "wheels" / "box-1.0-py3-none-any.whl").touch()
+    python = root / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" > {root}/asked\n')
+    python.chmod(0o755)
+    cells.names["sys"] = SimpleNamespace(executable=str(python))
+    exec(notebook.cells(SETTINGS)[4].text, cells.names)
+    asked = (root / "asked").read_text().split()
+    assert asked[:3] == ["-m", "pip", "install"]
+    assert "--no-index" in asked
+    assert "--no-deps" not in asked
+    assert asked[-1].endswith("box-1.0-py3-none-any.whl")
+
+
+# a harness that answers data with a train.csv and notes what it was called with
+STAND_IN = """
+import json, os, sys
+from pathlib import Path
+
+def main(words):
+    names = ("HF_HUB_OFFLINE", "NO_ALBUMENTATIONS_UPDATE", "HARNESS_CACHE")
+    with open(os.environ["NOTED"], "a") as log:
+        log.write(json.dumps({"words": words, "set": {name: os.environ.get(name) for name in names}}) + "\\n")
+    if words[0] == os.environ["FAILS"] or not (Path(words[-1]) / "train.csv").exists():
+        sys.exit(2)
+    if words[0] != "validate":
+        (Path(words[1]) / "submission.csv").write_text("id\\n")
+"""
+
+
+@pytest.fixture
+def answer(root: Path, cells: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+    """Runs the cells behind the installation; what the harness was called with."""
+    box = root / "input" / "box"
+    for name, file in (("run", "config.json"), ("encoder", "net.safetensors"), ("competitions", "race.py")):
+        (box / name).mkdir(parents=True)
+        (box / name / file).write_text("{}")
+    (root / "input" / "race").mkdir()
+    (root / "input" / "race" / "sample.csv").touch()
+    (root / "packages" / "harness").mkdir(parents=True)
+    (root / "packages" / "harness" / "__init__.py").touch()
+    (root / "packages" / "harness" / "cli.py").write_text(STAND_IN)
+    monkeypatch.setenv("PYTHONPATH", str(root / "packages"))
+    monkeypatch.setenv("NOTED", str(root / "noted"))
+    for name in ("HF_HUB_OFFLINE", "NO_ALBUMENTATIONS_UPDATE", "HARNESS_CACHE"):  # this process may have them set
+        monkeypatch.delenv(name, raising=False)
+
+    def run(fails: str = "", **settings: str) -> list[dict[str, Any]]:
+        monkeypatch.setenv("FAILS", fails)
+        cells.names.update(settings, bundle=box)
+        for cell in notebook.cells(SETTINGS)[5:]:
+            exec(cell.text, cells.names)
+        return [json.loads(line) for line in (root / "noted").read_text().splitlines()]
+
+    return run
+
+
+@pytest.mark.parametrize(("mode", "word"), [("predict", "predict"), ("run", "resume")])
+def test_the_answer_is_validated_and_copied(
+    mode: str, word: str, root: Path, cells: Any, answer: Callable[..., list[dict[str, Any]]]
+) -> None:
+    (root / "input" / "race" / "train.csv").touch()
+    called = answer(MODE=mode)
+    assert [call["words"][0] for call in called] == [word, "validate"]
+    assert called[1]["words"][1:3] == ["race", f"{called[0]['words'][1]}/submission.csv"]
+    assert all(call["words"][-2:] == ["--data", str(root / "input" / "race")] for call in called)
+    for call in called:
+        assert call["set"] == {
+            "HF_HUB_OFFLINE": "1",
+            "NO_ALBUMENTATIONS_UPDATE": "1",
+            "HARNESS_CACHE": str(cells.SCRATCH / "cache"),
+        }
+    assert (root / "working" / "submission.csv").read_text() == "id\n"
+    assert (cells.SCRATCH / "encoder" / "net.safetensors").exists()
+    assert (cells.SCRATCH / "competitions" / "race.py").exists()
+    assert (root / "working" / "run").exists() is (mode == "run")
+
+
+@pytest.mark.parametrize("fails", ["predict", "validate"])
+def test_a_failure_ends_the_notebook_without_a_submission(
+    fails: str, root: Path, answer: Callable[..., list[dict[str, Any]]]
+) -> None:
+    (root / "input" / "race" / "train.csv").touch()
+    with pytest.raises(RuntimeError, match=r"^no answer: see above$"):
+        answer(fails)
+    assert not list((root / "working").iterdir())
+
+
+def test_data_still_in_archives_is_named_and_taken_from_one_other_folder(
+    root: Path, answer: Callable[..., list[dict[str, Any]]]
+) -> None:
+    (root / "input" / "race" / "train-jpg.tar.7z").touch()
+    with pytest.raises(RuntimeError, match=r"not unpacked: train-jpg\.tar\.7z\. .*`harness download race`"):
+        answer()
+    assert not list((root / "working").iterdir())
+    unpacked = root / "input" / "datasets" / "bob" / "race-unpacked"
+    unpacked.mkdir(parents=True)
+    (unpacked / "train.csv").touch()
+    assert [call["words"][-1] for call in answer()][-2:] == [str(unpacked)] * 2
+    assert (root / "working" / "submission.csv").exists()
 
 
 def test_the_harness_finds_data_where_a_kernel_has_it(root: Path) -> None:

@@ -1,45 +1,37 @@
-"""The wheels of a bundle: exactly what was installed, for the kernel's Python, with nothing left unmet."""
+"""The wheels of a bundle: for the kernel's Python, with nothing left unmet."""
 
 from __future__ import annotations
 
 import shutil
-import tomllib
-import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.tags import parse_tag
 from packaging.version import Version
 
 from harness.errors import BundleError
 from harness.kaggle import image, packing, wheels
+from tests.kaggle.wheel_files import made
 
 SMP = "segmentation-models-pytorch"
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's own wheel."""
-    return packing.own_wheel(tmp_path_factory.mktemp("own"))
-
-
-def made(folder: Path, name: str, *requires: str) -> Path:
-    """A wheel of that file name with no code in it."""
-    folder.mkdir(exist_ok=True)
-    distribution, version, *_ = name.split("-")
-    lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
-    with zipfile.ZipFile(folder / name, "w") as archive:
-        text = "\n".join([*lines, *(f"Requires-Dist: {text}" for text in requires)]) + "\n"
-        archive.writestr(f"{distribution}-{version}.dist-info/METADATA", text)
-    return folder / name
 
 
 def without(*names: str) -> image.Image:
     """The shipped image, with some packages missing."""
     shipped = image.read()
     return image.Image("this image", {name: had for name, had in shipped.versions.items() if name not in names})
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's own wheel, built once."""
+    return packing.own_wheel(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(autouse=True)
+def _built_once(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "own_wheel", lambda into: Path(shutil.copy(built, into)))
 
 
 @pytest.fixture
@@ -57,35 +49,6 @@ def test_the_shipped_image_lacks_segmentation_models_and_the_harness_alone(tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(wheel.path.name for wheel in found)
 
 
-def test_the_shipped_image_has_every_other_dependency_in_a_version_that_will_do(request: pytest.FixtureRequest) -> None:
-    project = tomllib.loads((request.config.rootpath / "pyproject.toml").read_text())["project"]
-    needed = [Requirement(line) for line in project["dependencies"]]
-    shipped = image.read()
-    assert [wanted.name for wanted in needed if not shipped.meets(wanted)] == [SMP]
-    assert shipped.versions["torch"] == Version("2.10.0+cu128")  # type: ignore[index]
-
-
-@pytest.mark.parametrize(
-    ("tag", "fit"),
-    [
-        ("py3-none-any", True),
-        ("cp312-cp312-manylinux_2_28_x86_64", True),
-        ("cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64", True),
-        ("cp38-abi3-manylinux2014_x86_64", True),
-        ("cp312-none-manylinux1_x86_64", True),
-        ("cp311-cp311-manylinux_2_28_x86_64", False),
-        ("cp313-cp313-manylinux_2_28_x86_64", False),
-        ("cp313-abi3-manylinux_2_28_x86_64", False),
-        ("cp312-cp312-manylinux_2_39_x86_64", False),
-        ("cp312-cp312-manylinux_2_28_aarch64", False),
-        ("cp312-cp312-musllinux_1_2_x86_64", False),
-        ("cp312-cp312-win_amd64", False),
-    ],
-)
-def test_a_wheel_fits_by_its_tags(tag: str, fit: bool) -> None:
-    assert image.fits(frozenset(parse_tag(tag))) is fit
-
-
 def test_a_wheel_of_another_platform_is_named(tmp_path: Path) -> None:
     strange = wheels.read(made(tmp_path, "stones-1.0-cp311-cp311-manylinux_2_28_x86_64.whl"))
     with pytest.raises(BundleError, match=r"not for CPython 3\.12 .* stones-1\.0-cp311"):
@@ -98,6 +61,99 @@ def test_every_requirement_that_nothing_meets_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError) as refused:
         wheels.check([wheels.read(needy), wheels.read(other)], image.read())
     assert refused.value.problem.endswith("stones needs numpy>=9, stones needs pebbles>=1, stones needs sand")
+
+
+@pytest.mark.parametrize(
+    ("python", "fit"), [("", True), (">=3.9", True), (">=3.13", False), ("<3.12", False), (">=3.12.4", False)]
+)
+def test_a_wheel_says_which_python_it_runs_on(python: str, fit: bool, tmp_path: Path) -> None:
+    wheel = wheels.read(made(tmp_path, "stones-1.0-py3-none-any.whl", python=python))
+    if fit:
+        wheels.check([wheel], image.read())
+    else:
+        with pytest.raises(BundleError, match=r"not for CPython 3\.12 .* stones-1\.0"):
+            wheels.check([wheel], image.read())
+
+
+@pytest.mark.parametrize("marker", ['python_full_version >= "3.12.4"', 'python_full_version < "3.12.4"'])
+def test_a_requirement_of_some_third_number_of_the_python_is_one(marker: str, tmp_path: Path) -> None:
+    wheel = wheels.read(made(tmp_path, "stones-1.0-py3-none-any.whl", f"sand; {marker}"))
+    with pytest.raises(BundleError, match="stones needs sand"):
+        wheels.check([wheel], image.read())
+
+
+def test_what_an_extra_needs_is_held_against_the_rest_too(tmp_path: Path) -> None:
+    plain = made(tmp_path, "stones-1.0-py3-none-any.whl", "pebbles")
+    smooth = made(tmp_path, "rocks-1.0-py3-none-any.whl", "pebbles[smooth]")
+    needed = 'pebbles[wet]; extra == "smooth"', 'marble; extra == "wet"', 'chalk; extra == "dry"'
+    pebbles = wheels.read(made(tmp_path, "pebbles-1.0-py3-none-any.whl", *needed))
+    wheels.check([wheels.read(plain), pebbles], image.read())
+    with pytest.raises(BundleError, match=r"meet: pebbles needs marble; "):
+        wheels.check([wheels.read(smooth), wheels.read(plain), pebbles], image.read())
+
+
+def test_a_wheel_that_brings_another_along_is_read_by_its_own_name(tmp_path: Path) -> None:
+    path = made(tmp_path, "stones-1.0-py3-none-any.whl", vendored="stones/_vendor/another-9.dist-info/METADATA")
+    assert wheels.read(path).name == "stones"
+
+
+@pytest.mark.usefixtures("no_index")
+def test_extras_are_followed_also_where_the_package_was_found_before(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    made(given, "albucore-99.0-py3-none-any.whl", "pebbles", "rocks")
+    made(given, "pebbles-1.0-py3-none-any.whl", 'marble; extra == "smooth"', 'pebbles[smooth]; extra == "smooth"')
+    made(given, "rocks-1.0-py3-none-any.whl", "pebbles[smooth]", "sand[wet]", 'chalk; extra == "dry"')
+    made(given, "sand-1.0-py3-none-any.whl", 'clay; extra == "wet"')
+    made(given, "clay-1.0-py3-none-any.whl")
+    made(given, "marble-1.0-py3-none-any.whl")
+    made(given, "plugin-1.0-py3-none-any.whl", "albucore")
+    found = wheels.gather(without("albucore"), tmp_path / "out", given=given, also=["plugin"])
+    brought = {"plugin", "albucore", "pebbles", "rocks", "marble", "sand", "clay"}
+    assert {wheel.name for wheel in found} == {"harness", SMP, *brought}
+
+
+@pytest.mark.usefixtures("no_index")
+def test_a_given_wheel_of_a_version_that_will_not_do_is_not_taken(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    made(given, "plugin-1.0-py3-none-any.whl", "sand<2")
+    made(given, "sand-3.0-py3-none-any.whl")
+    with pytest.raises(BundleError, match="has no wheel that meets sand<2"):
+        wheels.gather(image.read(), tmp_path / "out", given=given, also=["plugin"])
+    made(given, "sand-1.5-py3-none-any.whl")
+    found = wheels.gather(image.read(), tmp_path / "out", given=given, also=["plugin"])
+    assert [wheel.path.name for wheel in found if wheel.name == "sand"] == ["sand-1.5-py3-none-any.whl"]
+
+
+@pytest.mark.usefixtures("no_index")
+def test_what_was_gathered_is_checked_as_a_whole(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    made(given, "plugin-1.0-py3-none-any.whl", "sand", "rocks")
+    made(given, "sand-3.0-py3-none-any.whl")
+    made(given, "rocks-1.0-py3-none-any.whl", "sand<2")
+    with pytest.raises(BundleError, match="rocks needs sand<2"):
+        wheels.gather(image.read(), tmp_path / "out", given=given, also=["plugin"])
+
+
+@pytest.mark.parametrize("compiled", ["py3-none-any", "cp311-cp311-linux_x86_64"])
+def test_what_was_installed_from_a_place_of_the_user_s_is_never_fetched(
+    compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = tmp_path / "site" / "my_stones-0.1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: my-stones\nVersion: 0.1.0\n")
+    (facts / "WHEEL").write_text(f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {compiled}\n")
+    record = ["_my_stones.pth,sha256=AAA,1", "my_stones-0.1.0.dist-info/METADATA,sha256=AAA,1"]
+    (facts / "RECORD").write_text("\n".join(record) + "\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    made(tmp_path / "index", "my_stones-0.1.0-py3-none-any.whl")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    with pytest.raises(BundleError, match=r"my-stones was installed from a place of your own .* --wheels"):
+        wheels.gather(image.read(), tmp_path / "one", also=["my-stones"])
+    (facts / "direct_url.json").write_text('{"url": "file:///my", "dir_info": {"editable": true}}')
+    made(tmp_path / "given", "plugin-1.0-py3-none-any.whl", "my-stones")
+    with pytest.raises(BundleError, match=r"my-stones was installed from a place of your own .* --wheels"):
+        wheels.gather(image.read(), tmp_path / "two", given=tmp_path / "given", also=["plugin"])
 
 
 @pytest.mark.usefixtures("no_index")
@@ -125,78 +181,9 @@ def test_what_pip_does_not_find_is_one_line_that_names_it(tmp_path: Path) -> Non
         wheels.gather(without("safetensors"), tmp_path, given=tmp_path / "given")
 
 
-def test_torch_is_never_brought(tmp_path: Path) -> None:
-    old = image.Image("an old image", {**image.read().versions, "torch": Version("2.1.0")})  # type: ignore[dict-item]
-    with pytest.raises(BundleError, match=r"an old image has 2\.1\.0 of torch, and torch>=2\.6 is needed"):
+@pytest.mark.parametrize("wanted", ["torch>=2.6", "torchvision>=0.21", "numpy>=1.26"])
+def test_what_an_image_is_compiled_against_is_never_brought(wanted: str, tmp_path: Path) -> None:
+    name = Requirement(wanted).name
+    old = image.Image("an old image", {**image.read().versions, name: Version("0.1.0")})  # type: ignore[dict-item]
+    with pytest.raises(BundleError, match=rf"an old image has 0\.1\.0 of {name}, and {wanted} is needed"):
         wheels.gather(old, tmp_path)
-
-
-def test_the_own_wheel_is_whole_and_the_same_twice(own: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(own) as archive:
-        names = set(archive.namelist())
-    assert {"harness/cli/__init__.py", "competitions/camvid.py", "harness/kaggle/in_kernel.py"} <= names
-    assert "harness/kaggle/image.txt" in names
-    assert not [name for name in names if name.startswith("tests/")]
-    assert packing.own_wheel(tmp_path).read_bytes() == own.read_bytes()
-
-
-def test_an_installed_wheel_is_packed_as_it_was(own: Path, tmp_path: Path) -> None:
-    place = tmp_path / "site-packages"
-    with zipfile.ZipFile(own) as archive:
-        archive.extractall(place)
-        content = {name: archive.read(name) for name in archive.namelist() if not name.endswith("RECORD")}
-    (installed,) = metadata.distributions(path=[str(place)])
-    packed = packing.pack(installed, tmp_path)
-    assert packed is not None
-    assert packed.name == own.name
-    with zipfile.ZipFile(packed) as archive:
-        assert {name: archive.read(name) for name in archive.namelist() if not name.endswith("RECORD")} == content
-        assert archive.testzip() is None
-
-
-def test_a_file_changed_since_its_installation_is_refused(tmp_path: Path) -> None:
-    place = tmp_path / "site-packages"
-    installed = metadata.distribution(SMP)
-    for path in installed.files or []:
-        if ".." not in path.parts and path.suffix != ".pyc":
-            (place / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(str(path.locate()), place / path)
-    (copy,) = metadata.distributions(path=[str(place)])
-    first = packing.pack(copy, tmp_path)
-    assert first is not None
-    assert first.read_bytes() == (packing.pack(installed, place) or Path()).read_bytes()
-    with open(place / "segmentation_models_pytorch" / "__init__.py", "a") as handle:
-        handle.write("# mended by hand\n")
-    with pytest.raises(BundleError, match=r"__init__\.py: was changed since it was installed"):
-        packing.pack(copy, tmp_path)
-
-
-@pytest.mark.parametrize("name", ["numpy", "torch", "pillow"])
-def test_compiled_code_is_not_packed_for_another_python(name: str, tmp_path: Path) -> None:
-    assert packing.pack(metadata.distribution(name), tmp_path) is None
-
-
-def test_a_freeze_is_read_in_all_its_forms(tmp_path: Path) -> None:
-    freeze = tmp_path / "freeze.txt"
-    freeze.write_text(
-        "# made by pip\nTorch==2.10.0+cu128\nPyYAML==6.0.3\ngoogle-colab @ file:///x.tar.gz\n-e git+x#egg=y\n\nrich\n"
-    )
-    found = image.read(freeze)
-    assert {name: had and str(had) for name, had in found.versions.items()} == {
-        "torch": "2.10.0+cu128",
-        "pyyaml": "6.0.3",
-        "google-colab": None,
-        "rich": None,
-    }
-    assert found.meets(Requirement("torch>=2.6"))
-    assert found.meets(Requirement("rich>=13"))
-    assert not found.meets(Requirement("pyyaml>=7"))
-    assert not found.meets(Requirement("optuna"))
-
-
-@pytest.mark.parametrize("text", ["torch>=2\n", "torch==two\n", "<html>\n", "numpy==2.0.2\n", "\x00\xff"])
-def test_what_is_no_freeze_is_refused(text: str, tmp_path: Path) -> None:
-    freeze = tmp_path / "freeze.txt"
-    freeze.write_bytes(text.encode("latin-1"))
-    with pytest.raises(BundleError, match="freeze"):
-        image.read(freeze)
