@@ -79,7 +79,7 @@ def push(run: str, wait: bool, limit: str | None, data: str | None, cache: Path 
         raise RunError("no bundle of this run", file=folder.path, fix=f"harness bundle {folder.path}")
     kaggle = service.connect()
     competition = registry.load(folder.settings()["competition"])
-    pushed = pushing.unfinished(bundle) if wait else None
+    pushed = pushing.pushed_as(bundle, "queued") if wait else None
     pushed = pushed or pushing.push(kaggle, bundle, say=_say)
     if wait:
         check = functools.partial(_check, competition, data=data, cache=cache)

@@ -63,7 +63,7 @@ def push(service: Service, bundle: Path, *, say: Say) -> Pushed:
         NotYetError: the data set is not processed in time.
     """
     facts = files.read_json(bundle / "bundle.json", fix="make a bundle first: harness bundle RUN")
-    content, before = _content(bundle), _read(bundle)
+    content, before = content_of(bundle), _read(bundle)
     if before.get("content") != content or not questions.dataset_version(service, facts["dataset"]):
         _upload(service, bundle / "dataset", facts, say)
     else:
@@ -144,11 +144,11 @@ def followed(
     return found
 
 
-def unfinished(bundle: Path) -> Pushed | None:
-    """The version that was pushed last, where nobody has waited for its end yet and the bundle is what it was."""
+def pushed_as(bundle: Path, state: str) -> Pushed | None:
+    """The version that was pushed last, where it is in that state and the bundle is what it was then."""
     pushed = last(bundle)
-    fresh = pushed is not None and pushed.state == "queued" and _read(bundle).get("content") == _content(bundle)
-    return pushed if fresh else None
+    same = pushed is not None and pushed.state == state and _read(bundle).get("content") == content_of(bundle)
+    return pushed if same else None
 
 
 def last(bundle: Path) -> Pushed | None:
@@ -196,7 +196,7 @@ def _await_dataset(service: Service, dataset: str, say: Say) -> None:
         raise ServiceError(f"Kaggle could not process {dataset} ({state})", fix=f"see {SITE}/datasets/{dataset}")
 
 
-def _content(bundle: Path) -> str:
+def content_of(bundle: Path) -> str:
     """What stands for the data set's files."""
     return hash_value([(str(path.relative_to(bundle)), hash_file(path)) for path in _files(bundle / "dataset")])
 

@@ -75,8 +75,8 @@ def parcel(service: Service, found: Found, slug: str, *, message: str, kernel: s
     """
     facts = facts_of(found.run) if found.run is not None else {}
     if kernel is None and questions.competition(service, slug).is_kernels_submissions_only:
-        pushed = pushing.last(found.run.path / "bundle") if found.run is not None else None
-        if pushed is None or pushed.state != "complete":
+        pushed = pushing.pushed_as(found.run.path / "bundle", "complete") if found.run is not None else None
+        if pushed is None:
             fix = "harness bundle RUN, harness push RUN --wait, and submit again; or give --kernel"
             raise ServiceError(f"{slug} takes kernels only, and none of this run has ended", fix=fix)
         kernel = pushed.named

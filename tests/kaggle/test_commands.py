@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.kaggle import pushing
 from harness.submission import ledger
 from tests.kaggle import world
 from tests.kaggle.conftest import NAME, Given
@@ -90,7 +91,9 @@ def test_a_code_competition_takes_the_kernel_that_was_pushed(run: tuple[str, str
     bundle = Path(f"submissions/{NAME}/first/bundle")
     bundle.mkdir()
     pushed = {"kernel": "bob/toy-kernel", "version": 1, "dataset": "bob/toy", "state": "complete", "submission": ""}
-    (bundle / "pushed.json").write_text(json.dumps(pushed))
+    (bundle / "pushed.json").write_text(json.dumps({**pushed, "content": "of another bundle"}))
+    assert "takes kernels only" in said("submit", run[0], "-m", "first", "--data", run[1])[2]
+    (bundle / "pushed.json").write_text(json.dumps({**pushed, "content": pushing.content_of(bundle)}))
     code, out, _ = said("submit", run[0], "-m", "first", "--data", run[1], "--wait", "--json")
     assert (code, json.loads(out)["kernel"], json.loads(out)["public"]) == (0, "bob/toy-kernel/1", 540.5)
     assert "kernel" in said("submit", run[0], "-m", "x", "--kernel", "bob/toy-kernel")[2]
@@ -107,7 +110,7 @@ def test_a_kernel_that_did_not_end_well_is_not_submitted(run: tuple[str, str], s
     bundle.mkdir()
     for state in ("queued", "failed"):
         pushed = {"kernel": "bob/k", "version": 1, "dataset": "bob/toy", "state": state, "submission": ""}
-        (bundle / "pushed.json").write_text(json.dumps(pushed))
+        (bundle / "pushed.json").write_text(json.dumps({**pushed, "content": pushing.content_of(bundle)}))
         code, _, err = said("submit", run[0], "-m", "first", "--data", run[1])
         assert (code, "takes kernels only" in err) == (2, True)
     assert kaggle.kaggle.contests[NAME].submissions == []

@@ -192,10 +192,10 @@ def test_after_a_failure_the_next_push_pushes_again_and_no_stale_submission_is_l
     pushing.followed(service, bundle, pushing.push(service, bundle, say=quiet), check=taken, say=quiet)
     ends(kaggle, ends=state)
     pushed = pushing.push(service, bundle, say=quiet)
-    assert pushing.unfinished(bundle) == pushed
+    assert pushing.pushed_as(bundle, "queued") == pushed
     with pytest.raises(ServiceError, match="the kernel failed"):
         pushing.followed(service, bundle, pushed, check=taken, say=quiet)
-    assert pushing.unfinished(bundle) is None
+    assert pushing.pushed_as(bundle, "queued") is None
     last = pushing.last(bundle)
     assert last is not None
     assert (last.state, last.submission) == ("failed", "")
