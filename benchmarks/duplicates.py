@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from harness import files
-from harness.data import alike, cache, looks, pictures
+from harness.data import alike, cache, filling, looks, pictures
 from harness.hashing import hash_files
 
 SIDE, DRAWN = 256, 400
@@ -84,9 +84,9 @@ def looked(paths: list[str], hashes: list[str], root: Path) -> cache.Cache:
 def alone(found: cache.Cache) -> np.ndarray:
     """uint8 [N, 32, 32, 3]: the thumbnails drawn once more, as the pass does it, with nothing beside."""
     every = found.pixels[: len(found) * SIDE * SIDE * 3].reshape(-1, SIDE, SIDE, 3)
-    with cache.alone_in_threads():
-        chunks = range(0, len(found), cache.CHUNK)
-        return np.concatenate([looks.thumbnails(every[start : start + cache.CHUNK]) for start in chunks])
+    with filling.alone_in_threads():
+        chunks = range(0, len(found), filling.CHUNK)
+        return np.concatenate([looks.thumbnails(every[start : start + filling.CHUNK]) for start in chunks])
 
 
 def timed(work: Callable[[], Any]) -> tuple[np.ndarray, Any]:

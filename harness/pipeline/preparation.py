@@ -15,7 +15,8 @@ from harness import files, listing
 from harness.competition import Competition, Size
 from harness.config import TrainConfig
 from harness.data import addresses, blocks, download, locate, materialise, unpack
-from harness.data.cache import Cache, Progress, mask_cache, picture_cache, silent
+from harness.data.cache import Cache, mask_cache, picture_cache, silent
+from harness.data.filling import Progress
 from harness.errors import ConfigError, DataError
 from harness.hashing import hash_files, hash_value
 from harness.pipeline import quarantine

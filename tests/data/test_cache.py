@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.cache import CHUNK, Cache, mask_cache, picture_cache
+from harness.data.cache import Cache, mask_cache, picture_cache
+from harness.data.filling import CHUNK
 from harness.data.looks import thumbnails
 from harness.errors import DataError, SpaceError
 from harness.hashing import hash_files
