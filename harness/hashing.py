@@ -40,6 +40,12 @@ def hash_file(path: str | Path) -> str:
         ) from error
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal: what others name too, of wheels and of submissions."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
 def hash_files(paths: Iterable[str]) -> list[str]:
     """The hash of every file, read by a few threads (hashing releases the interpreter)."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:

@@ -7,13 +7,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import files, registry, runs
-from harness.hashing import hash_value
+from harness.hashing import hash_value, sha256_of
 from harness.kaggle import adapter, carried, image, metadata, notebook, wheels
 from harness.kaggle.metadata import Mode, Names
 from harness.kaggle.pages import Page, page_of
@@ -82,7 +81,7 @@ def make(run: runs.Run, wanted: Wanted, out: Path | None = None) -> dict[str, An
             "machine_shape": machine,
             "image": has.source,
             "bytes": {name: _bytes(folder / name) for name in ("dataset", "kernel")},
-            "wheels": [{"file": wheel.path.name, "sha256": _sha256(wheel.path)} for wheel in brought],
+            "wheels": [{"file": wheel.path.name, "sha256": sha256_of(wheel.path)} for wheel in brought],
         }
         files.write_json(folder / "bundle.json", facts)
     return {**facts, "bundle": str(out or run.path / "bundle")}
@@ -99,8 +98,3 @@ def _write_kernel(folder: Path, names: Names, page: Page | None, *, machine: str
 
 def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

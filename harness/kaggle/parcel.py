@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+OUTPUT = "submission.csv"  # of a run, and of a kernel
+
 
 @dataclass(frozen=True)
 class Parcel:
@@ -37,9 +39,3 @@ class Parcel:
     def tag(self) -> str:
         """What stands for the content: equal for the same file, or the same version of a kernel."""
         return hashlib.sha256(f"{self.slug}/{self.sha256 or self.kernel}".encode()).hexdigest()[:12]
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

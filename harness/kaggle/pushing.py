@@ -14,11 +14,11 @@ from typing import Any
 from harness import files
 from harness.errors import NotYetError, RunError, ServiceError, UnclearError
 from harness.hashing import hash_file, hash_value
-from harness.kaggle import questions
+from harness.kaggle import place, questions
 from harness.kaggle.failures import SITE
+from harness.kaggle.parcel import OUTPUT
 from harness.kaggle.service import Service
 
-OUTPUT = "submission.csv"
 PUSHED = "pushed.json"
 TAIL = 15  # lines of a failed kernel's log that are shown
 LONGEST = 12 * 3600.0  # seconds that Kaggle lets a notebook run
@@ -58,11 +58,11 @@ def push(service: Service, bundle: Path, *, say: Say) -> Pushed:
     """The version that Kaggle made of the bundle's notebook; its data set is uploaded first where it changed.
 
     Raises:
-        RunError: no bundle.
+        BundleError: no bundle.
         ServiceError: Kaggle refuses the data set or the notebook, with its reason.
         NotYetError: the data set is not processed in time.
     """
-    facts = files.read_json(bundle / "bundle.json", fix="make a bundle first: harness bundle RUN")
+    facts = place.read(bundle)
     content, before = content_of(bundle), _read(bundle)
     if before.get("content") != content or not questions.dataset_version(service, facts["dataset"]):
         _upload(service, bundle / "dataset", facts, say)

@@ -9,11 +9,10 @@ from typing import Any
 
 from harness import registry, runs
 from harness.errors import ConfigError, RunError, ServiceError
+from harness.hashing import sha256_of
 from harness.kaggle import pushing, questions
-from harness.kaggle.parcel import Parcel, hash_of
+from harness.kaggle.parcel import OUTPUT, Parcel
 from harness.kaggle.service import Service
-
-SUBMISSION = "submission.csv"
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,12 @@ def found(target: str, name: str | None) -> Found:
     path = Path(target)
     if not path.is_file():
         run = runs.find(target)
-        return _of_run(run, run.path / SUBMISSION, name)
+        return _of_run(run, run.path / OUTPUT, name)
     if (path.parent / "config.json").exists():
         return _of_run(runs.Run(path.parent), path, name)
     if name is None:
         raise ConfigError(f"{path} lies in no run folder", fix="say which competition it is for: -c NAME")
-    return Found(registry.load(name).name, path, None, hash_of(path))
+    return Found(registry.load(name).name, path, None, sha256_of(path))
 
 
 def _of_run(run: runs.Run, file: Path, name: str | None) -> Found:
@@ -61,9 +60,9 @@ def _of_run(run: runs.Run, file: Path, name: str | None) -> Found:
     if run.scores() is None:
         raise RunError("the run is not finished", file=run.path, fix=f"harness resume {run.path}")
     if not file.exists():
-        raise RunError(f"has no {SUBMISSION}", file=run.path, fix=f"harness predict {run.path}")
+        raise RunError(f"has no {OUTPUT}", file=run.path, fix=f"harness predict {run.path}")
     # what another file in the folder scores, the run does not say
-    return Found(competition, file, run if file.name == SUBMISSION else None, hash_of(file))
+    return Found(competition, file, run if file.name == OUTPUT else None, sha256_of(file))
 
 
 def parcel(service: Service, found: Found, slug: str, *, message: str, kernel: str | None) -> Parcel:

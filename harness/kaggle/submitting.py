@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import NotYetError, ServiceError, SubmissionError, UnclearError, UnreachedError
+from harness.hashing import sha256_of
 from harness.kaggle import questions, uploads
 from harness.kaggle.failures import SITE
-from harness.kaggle.parcel import Parcel, hash_of
+from harness.kaggle.parcel import OUTPUT, Parcel
 from harness.kaggle.service import Service
 from harness.submission import ledger
 from harness.submission.ledger import Entry
 
-OUTPUT = "submission.csv"
 DAY = 86400.0  # seconds
 LONGEST = 400  # letters of a message: the description must keep its tag
 
@@ -75,7 +75,7 @@ def _sent(service: Service, book: Path, parcel: Parcel, *, clock: Callable[[], f
     entry = ledger.record(book, replace(entry, counted=counted, listed=listed))
     try:
         token = uploads.upload(service, parcel.file, slug=entry.slug) if parcel.file else ""
-        if parcel.file and hash_of(parcel.file) != entry.sha256:
+        if parcel.file and sha256_of(parcel.file) != entry.sha256:
             raise SubmissionError("changed since it was validated", file=parcel.file, fix="submit it again")
         # an upload may take longer than a submission may be invisible: that time begins now
         entry = ledger.record(book, replace(entry, changed=clock()))
@@ -108,18 +108,22 @@ def found_again(service: Service, book: Path, entry: Entry, *, clock: Callable[[
     Raises:
         UnclearError: Kaggle does not say.
     """
-    waited = max(0.0, clock() - entry.changed)
-    there = service.watch(lambda: _listed(service, entry)[0], limit=max(0.0, service.manners.settle - waited))
-    if there is None:
+    waited, listed = max(0.0, clock() - entry.changed), 0
+
+    def look() -> Any | None:
+        nonlocal listed
         there, listed = _listed(service, entry)
-        limits = questions.limits(service, entry.slug)
-        more = (limits.num_total - (entry.counted or 0)) - (listed - (entry.listed or 0))
-        if there is None and more > 0 and waited < DAY:
-            problem = f"Kaggle counts {more} submission more than it lists: yours may be among the rest"
-            fix = f"look at {SITE}/competitions/{entry.slug}/submissions; or run it again later"
-            raise UnclearError(problem, fix=fix)
+        return there
+
+    there = service.watch(look, limit=max(0.0, service.manners.settle - waited))
     if there is not None:
         return ledger.record(book, _seen(entry, there, clock=clock))
+    limits = questions.limits(service, entry.slug)  # after the last look: what came between is counted, not missed
+    more = (limits.num_total - (entry.counted or 0)) - (listed - (entry.listed or 0))
+    if more > 0 and waited < DAY:
+        problem = f"Kaggle counts {more} submission more than it lists: yours may be among the rest"
+        fix = f"look at {SITE}/competitions/{entry.slug}/submissions; or run it again later"
+        raise UnclearError(problem, fix=fix)
     ledger.record(book, replace(entry, state="unsent", reason="it did not arrive", changed=clock()))
     return None
 
@@ -179,19 +183,19 @@ def refreshed(service: Service, book: Path, *, slug: str, clock: Callable[[], fl
 def _listed(service: Service, entry: Entry) -> tuple[Any | None, int]:
     """(the submission on Kaggle that has the entry's tag, how many are listed that did not fail)."""
     rows = questions.own_rows(service, entry.slug)
-    valid = sum(state_of(row) != "error" for row in rows)
+    valid = sum(_state(row) != "error" for row in rows)
     return next((row for row in rows if (row.description or "").rstrip().endswith(_marked(entry))), None), valid
 
 
 def _seen(entry: Entry, row: Any, *, clock: Callable[[], float]) -> Entry:
     """The entry as Kaggle shows it."""
-    state = state_of(row)
+    state = _state(row)
     reason = (row.error_description or "no reason given").strip() if state == "error" else ""
     scores = {"public": questions.number(row.public_score), "private": questions.number(row.private_score)}
     return replace(entry, state=state, ref=int(row.ref), reason=reason, changed=clock(), **scores)
 
 
-def state_of(row: Any) -> ledger.State:
+def _state(row: Any) -> ledger.State:
     """How far Kaggle is with a submission."""
     return {"COMPLETE": "complete", "ERROR": "error"}.get(getattr(row.status, "name", ""), "sent")  # type: ignore
 

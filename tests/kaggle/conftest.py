@@ -15,8 +15,9 @@ import pytest
 from harness import pipeline, registry
 from harness.cli import main
 from harness.errors import HarnessError
+from harness.hashing import sha256_of
 from harness.kaggle import service
-from harness.kaggle.parcel import Parcel, hash_of
+from harness.kaggle.parcel import Parcel
 from harness.kaggle.submitting import submit
 from harness.pipeline.preparation import World
 from tests import kit
@@ -42,7 +43,7 @@ def submits(address: str, folder: str) -> None:
         time.sleep(0.05)  # until the server knows whom to kill
         path = Path("submission.csv")
         path.write_bytes(CSV)
-        made = Parcel("toy-adapter", "toy", "first try", path, hash_of(path), facts={"cv": 0.61, "metric": "AUC"})
+        made = Parcel("toy-adapter", "toy", "first try", path, sha256_of(path), facts={"cv": 0.61, "metric": "AUC"})
         with suppress(HarnessError):
             submit(service.connect(QUICK), BOOK, made, wait=5.0)
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError, NotYetError, RunError, ServiceError, SubmissionError, UnclearError
-from harness.kaggle.parcel import Parcel, hash_of
+from harness.hashing import sha256_of
+from harness.kaggle.parcel import Parcel
 from harness.kaggle.submitting import refreshed, submit
 from harness.submission import ledger
 from tests.kaggle import world
@@ -23,7 +24,7 @@ def parcel(content: bytes = CSV, **given: object) -> Parcel:
     """A file about to be sent."""
     path = Path("submission.csv")
     path.write_bytes(content)
-    made = Parcel("toy-adapter", "toy", "first try", path, hash_of(path), facts={"cv": 0.61, "metric": "AUC"})
+    made = Parcel("toy-adapter", "toy", "first try", path, sha256_of(path), facts={"cv": 0.61, "metric": "AUC"})
     return replace(made, **given)
 
 
