@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,10 +44,15 @@ def listing(rows: list[dict[str, Any]]) -> str:
         best = row["best_run"]
         shown = f"{best['value']:.4f} {best['run']}" if best else "-"
         cells.append((row["name"], row["task"], row["metric"], row["data"] or "not found", shown))
-    widths = [max(len(line[column]) for line in cells if line[1] != "broken:") for column in range(5)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    lines = aligned(cells, measured=[line for line in cells if line[1] != "broken:"])
     own = [f"{row['name']}: {row['title']} (harness run {row['name']} --data DIR)" for row in rows if row["built_in"]]
     return "\n".join([*lines, "", "built in:", *own] if own else lines)
+
+
+def aligned(cells: Sequence[tuple[str, ...]], *, measured: Sequence[tuple[str, ...]] = ()) -> list[str]:
+    """Rows as lines, column below column; `measured` are the rows that set the widths, all unless given."""
+    widths = [max(map(len, column)) for column in zip(*(measured or cells), strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from harness.display import aligned
+
 
 def submission(entry: dict[str, Any]) -> str:
     """One submission in a line."""
@@ -21,7 +23,7 @@ def board(found: dict[str, Any], *, top: int) -> str:
     cells += [(str(row["rank"]), _score(row["score"]), row["team"], "you" if row["own"] else "") for row in rows]
     marks = [f"{medal} to rank {at['rank']} ({_score(at['score'])})" for medal, at in found["medals"].items()]
     head = f"{found['slug']}: {found['teams']} teams"
-    return "\n".join([head, *_aligned(cells), f"medals, where they are given: {', '.join(marks) or 'too few teams'}"])
+    return "\n".join([head, *aligned(cells), f"medals, where they are given: {', '.join(marks) or 'too few teams'}"])
 
 
 def standing(found: dict[str, Any]) -> str:
@@ -38,12 +40,7 @@ def standing(found: dict[str, Any]) -> str:
     known = found["board"]
     ranks = f"ranks on the board of {time.strftime('%Y-%m-%d', time.gmtime(known['time']))}" if known else ""
     none = ranks or f"ranks and medals: harness leaderboard {found['competition']}"
-    return "\n".join([found["competition"], *_aligned(cells), none, found["trust"]["line"]])
-
-
-def _aligned(cells: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    return "\n".join([found["competition"], *aligned(cells), none, found["trust"]["line"]])
 
 
 def _name(path: str) -> str:
